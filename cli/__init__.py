@@ -1,0 +1,1 @@
+"""The command line: parse, open the runtime, call one service, print."""

@@ -1,0 +1,156 @@
+"""The two frames a decision works on: contacts, and candidates (contact × action)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.actions import CHANNELS, ActionColumns
+from engine.columns import Bools, Floats, Ints, Keys
+from engine.reasons import Reason, Stage
+
+# consent as the ledger and the CRM's flags give it, per contact × channel × purpose
+CONSENT_NONE, CONSENT_GRANTED, CONSENT_REVOKED, CONSENT_FLAGGED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """What the policy reads of each contact; one row per contact.
+
+    Attributes:
+        ids: UUID text, (n,).
+        keys: 64 bits per contact for every draw that concerns it, (n,).
+        zone: index into `zones`, (n,).
+        zones: the time zones that occur.
+        reachable: (n, channels), an address for the channel is there.
+        consent: (n, channels, purposes), one of the CONSENT_ codes.
+        sends: (n, caps), messages within each cap's window, in the order of PolicyData.caps.
+        recent_sends: messages in the last seven days, (n,).
+        open_complaint: a complaint is open: nobody is asked for anything, (n,).
+        context: what the treatment policy reads, (n, d).
+    """
+
+    ids: Sequence[str]
+    keys: Keys
+    zone: Ints
+    zones: tuple[str, ...]
+    reachable: Bools
+    consent: Ints
+    sends: Ints
+    recent_sends: Ints
+    open_complaint: Bools
+    context: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What the rules propose: one row per contact and rule that holds.
+
+    Attributes:
+        contact: index into Contacts, (m,).
+        action: index into the actions, (m,).
+        days_since_same: days since this rule last contacted this contact; NaN if never, (m,).
+    """
+
+    contact: Ints
+    action: Ints
+    days_since_same: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One row per contact × action; stages fill columns and never drop a row.
+
+    Attributes:
+        contact, action, days_since_same: as in Proposals, (m,).
+        removed_by: Stage that removed the row, 0 while it is in, (m,).
+        reason: Reason of the removal, (m,).
+        channel_reason: (m, channels), Reason that struck the channel; 0 while it is allowed.
+        slot_allowed: (m, slots).
+        effect, propensity, if_left: shares, (m,).
+        value_cents, context, lever, cost_cents, fatigue_cents, score_cents: terms, (m,).
+    """
+
+    contact: Ints
+    action: Ints
+    days_since_same: Floats
+    removed_by: Ints
+    reason: Ints
+    channel_reason: Ints
+    slot_allowed: Bools
+    propensity: Floats
+    if_left: Floats
+    effect: Floats
+    value_cents: Floats
+    context: Floats
+    lever: Floats
+    cost_cents: Floats
+    fatigue_cents: Floats
+    score_cents: Floats
+
+    @property
+    def in_play(self) -> Bools:
+        """Rows that no stage removed, (m,)."""
+        return np.asarray(self.removed_by == Stage.NONE)
+
+    def channels_left(self) -> Bools:
+        """Channels that no stage struck, (m, channels)."""
+        return np.asarray(self.channel_reason == Reason.NONE)
+
+
+def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> Candidates:
+    """Return the candidates before any stage: every channel the author allows, every slot."""
+    m = len(proposals.contact)
+    allowed = actions.channel[proposals.action]
+    zeros = np.zeros(m, dtype=np.float64)
+    return Candidates(
+        contact=proposals.contact,
+        action=proposals.action,
+        days_since_same=proposals.days_since_same,
+        removed_by=np.zeros(m, dtype=np.int64),
+        reason=np.zeros(m, dtype=np.int64),
+        channel_reason=np.where(allowed, Reason.NONE, Reason.NO_REACHABLE_CHANNEL).astype(np.int64),
+        slot_allowed=np.ones((m, slots), dtype=np.bool_),
+        propensity=actions.if_contacted[proposals.action],
+        if_left=actions.if_left[proposals.action],
+        effect=zeros,
+        value_cents=actions.value_cents[proposals.action],
+        context=np.ones(m, dtype=np.float64),
+        lever=np.ones(m, dtype=np.float64),
+        cost_cents=zeros,
+        fatigue_cents=zeros,
+        score_cents=zeros,
+    )
+
+
+def remove(candidates: Candidates, rows: Bools, stage: Stage, reason: Reason | Ints) -> Candidates:
+    """Return the candidates with `rows` removed by `stage`; a first removal stays."""
+    now = rows & candidates.in_play
+    return replace(
+        candidates,
+        removed_by=np.where(now, int(stage), candidates.removed_by),
+        reason=np.where(now, reason, candidates.reason),
+    )
+
+
+def strike_channels(
+    candidates: Candidates, struck: Bools, reason: Reason | Ints, stage: Stage
+) -> Candidates:
+    """Return the candidates with channels struck; a row without any channel left is removed.
+
+    `struck` and an array `reason` are (m, channels). The removed row carries the reason of the
+    first channel that this call struck, in the order of CHANNELS.
+    """
+    now = struck & candidates.channels_left()
+    channel_reason = np.where(now, reason, candidates.channel_reason)
+    marked = replace(candidates, channel_reason=channel_reason)
+    empty = ~marked.channels_left().any(axis=1)
+    first = np.argmax(now, axis=1)
+    told = channel_reason[np.arange(len(first)), first] if len(first) else candidates.reason
+    why = np.where(now.any(axis=1), told, int(Reason.NO_REACHABLE_CHANNEL))
+    return remove(marked, np.asarray(empty), stage, why)
+
+
+def channel_index(name: str) -> int:
+    """Return the position of a channel in CHANNELS."""
+    return CHANNELS.index(name)

@@ -1,0 +1,1 @@
+"""Use cases: one verb, one file: load, call the core, record; the edge owns the transaction."""

@@ -1,0 +1,158 @@
+"""What the product expects of the CRM's tables: which there are and which columns it reads."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, text
+
+from engine.errors import SchemaMismatch
+
+# table -> the column that carries the tenant
+CRM_TABLES: Mapping[str, str] = {
+    "tenants": "id",
+    "tenant_users": "tenant_id",
+    "crm_accounts": "tenant_id",
+    "crm_contacts": "tenant_id",
+    "crm_deals": "tenant_id",
+    "crm_activities": "tenant_id",
+    "crm_campaigns": "tenant_id",
+    "crm_campaign_memberships": "tenant_id",
+    "crm_pipeline_stages": "tenant_id",
+    "crm_field_definitions": "tenant_id",
+    "crm_lead_sources": "tenant_id",
+    "notifications": "tenant_id",
+    "activity_feed": "tenant_id",
+    "audit_log": "tenant_id",
+    "system_events": "tenant_id",
+}
+
+# audit_log, activity_feed and system_events: a CRM's own triggers may write them on our behalf
+APP_MAY_WRITE = (
+    "tenants",
+    "crm_accounts",
+    "crm_contacts",
+    "crm_deals",
+    "crm_activities",
+    "crm_campaign_memberships",
+    "notifications",
+    "audit_log",
+    "activity_feed",
+    "system_events",
+)
+
+_TEXT = "character varying"
+_TIME = "timestamp without time zone"
+
+# the columns the product reads or writes, with the type it relies on
+COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
+    "tenants": {"id": "uuid", "name": _TEXT, "slug": _TEXT, "status": _TEXT, "industry": _TEXT},
+    "tenant_users": {"tenant_id": "uuid", "user_id": "uuid", "role": _TEXT, "status": _TEXT},
+    "crm_accounts": {
+        "id": "uuid",
+        "tenant_id": "uuid",
+        "name": _TEXT,
+        "state": _TEXT,
+        "country": _TEXT,
+        "custom_fields": "jsonb",
+        "created_at": _TIME,
+    },
+    "crm_contacts": {
+        "id": "uuid",
+        "tenant_id": "uuid",
+        "account_id": "uuid",
+        "first_name": _TEXT,
+        "last_name": _TEXT,
+        "email": _TEXT,
+        "phone": _TEXT,
+        "mobile_phone": _TEXT,
+        "preferred_contact_method": _TEXT,
+        "timezone": _TEXT,
+        "do_not_call": "boolean",
+        "do_not_email": "boolean",
+        "do_not_sms": "boolean",
+        "lead_status": _TEXT,
+        "custom_fields": "jsonb",
+        "created_at": _TIME,
+    },
+    "crm_deals": {
+        "id": "uuid",
+        "tenant_id": "uuid",
+        "contact_id": "uuid",
+        "deal_value": "numeric",
+        "stage": _TEXT,
+        "expected_close_date": "date",
+        "deal_type": _TEXT,
+    },
+    "crm_activities": {
+        "id": "uuid",
+        "tenant_id": "uuid",
+        "contact_id": "uuid",
+        "activity_type": _TEXT,
+        "direction": _TEXT,
+        "channel": _TEXT,
+        "external_id": _TEXT,
+        "integration_source": _TEXT,
+        "created_at": _TIME,
+    },
+    "crm_campaigns": {"id": "uuid", "tenant_id": "uuid", "campaign_type": _TEXT, "status": _TEXT},
+    "crm_campaign_memberships": {
+        "tenant_id": "uuid",
+        "campaign_id": "uuid",
+        "contact_id": "uuid",
+        "status": _TEXT,
+    },
+    "notifications": {"tenant_id": "uuid", "user_id": "uuid", "title": _TEXT},
+}
+
+
+def crm_tables_present(connection: Connection) -> bool:
+    """Tell whether the database already holds the CRM.
+
+    Raises:
+        SchemaMismatch: some of its tables exist and others don't: neither case of the migration.
+    """
+    found = set(
+        connection.execute(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ).scalars()
+    )
+    present = sorted(found & CRM_TABLES.keys())
+    missing = sorted(CRM_TABLES.keys() - found)
+    if present and missing:
+        raise SchemaMismatch(
+            f"The database holds the CRM tables {', '.join(present)} but not {', '.join(missing)}.",
+            hint="Restore the missing tables, or point to an empty database to have all created.",
+        )
+    return bool(present)
+
+
+def check_adopted(connection: Connection) -> None:
+    """Check each column that the product reads in an adopted CRM.
+
+    Raises:
+        SchemaMismatch: names table, column, expected and found of every difference at once.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'public' AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+    ).all()
+    found = {(table, column): kind for table, column, kind in rows}
+    faults = [
+        f"{table}.{column}: expected {expected}, found {found.get((table, column), 'no column')}"
+        for table, columns in COLUMNS_USED.items()
+        for column, expected in columns.items()
+        if not _fits(expected, found.get((table, column)))
+    ]
+    if faults:
+        raise SchemaMismatch(
+            "The CRM's tables are not as expected: " + "; ".join(faults) + ".",
+            hint="Nothing was changed. Mend the columns, then run 'keepwell db upgrade' again.",
+        )
+
+
+def _fits(expected: str, found: str | None) -> bool:
+    # a CRM that uses text where varchar is described holds the same values
+    return found == expected or (expected == _TEXT and found == "text")

@@ -1,0 +1,78 @@
+"""Bring a database to the newest schema, or say how far it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from engine.errors import DatabaseUnavailable
+
+LOCK = 0x6B656570_77656C6C  # 'keepwell': two upgrades at once wait for each other
+
+
+def _scripts() -> Path:
+    inside_wheel = Path(__file__).parent / "migrations"
+    return inside_wheel if inside_wheel.exists() else Path(__file__).parent.parent / "migrations"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_scripts()))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(owner_url: str) -> list[str]:
+    """Apply what is missing in one transaction; return the revisions applied, oldest first.
+
+    `owner_url` connects as the owner of the database objects, never as the application's role.
+
+    Raises:
+        DatabaseUnavailable: no connection.
+        SchemaMismatch: an adopted CRM is not as expected; nothing was changed.
+    """
+    engine = create_engine(owner_url, poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            connection.execute(text("SET LOCAL lock_timeout = '10 s'"))
+            connection.execute(text("CREATE SCHEMA IF NOT EXISTS keepwell"))
+            before = _applied(connection)
+            command.upgrade(_config(connection), "head")
+            after = _applied(connection)
+    except OperationalError as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL refused the connection for the upgrade: {error.orig}.",
+            hint="Check KEEPWELL_OWNER_DATABASE_URL and that the server runs.",
+        ) from error
+    finally:
+        engine.dispose()
+    return [revision for revision in _ordered() if revision in after - before]
+
+
+def pending(connection: Connection) -> list[str]:
+    """List the revisions that this database lacks, oldest first."""
+    applied = _applied(connection)
+    return [revision for revision in _ordered() if revision not in applied]
+
+
+def _ordered() -> list[str]:
+    scripts = ScriptDirectory.from_config(_config())
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
+def _applied(connection: Connection) -> set[str]:
+    if connection.execute(text("SELECT to_regclass('keepwell.schema_version')")).scalar() is None:
+        return set()
+    context = MigrationContext.configure(
+        connection, opts={"version_table": "schema_version", "version_table_schema": "keepwell"}
+    )
+    heads = context.get_current_heads()
+    ordered = _ordered()
+    reached = max((ordered.index(head) for head in heads), default=-1)
+    return set(ordered[: reached + 1])
