@@ -1,0 +1,1 @@
+"""An embedded PostgreSQL and Valkey for local use, the demo and the tests."""
