@@ -1,0 +1,295 @@
+"""What a tenant's bandits have learned: immutable, stored as versioned JSON, lossless to the bit.
+
+A factor is one part of a treatment (`channel`, `slot`, `variant:<action>`); its arms are the
+choices. Each arm keeps the sufficient statistics of a ridge regression of reward on context.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.context import CONTEXT_FEATURES
+from bandits.linear import coefficients, inverse, packed
+from engine.errors import StateUnusable
+
+FORMAT = "keepwell.bandit-policy"
+FORMAT_VERSION = 1
+
+# Noise of one reward. Rewards are mostly 0 with a business rate of 5 to 18 %, so their standard
+# deviation is sqrt(p (1 - p)) = 0.2 to 0.4; with 1.0 the policy explores far too long.
+DEFAULT_ALPHA = 0.3
+# Keeps every arm's probability away from 0, so that logged decisions can value another policy.
+# It cost 0.02 of the possible gain on 2,437 real headline tests; without one the effective sample
+# of a public log was 2 rows out of 10,000.
+DEFAULT_FLOOR = 0.05
+
+# MABWiser's ridge penalty: A of an arm nothing is known about is this times the identity.
+RIDGE_PENALTY = 1.0
+
+_REBUILD = "Restore the last good state, or start anew with `initial_state`."
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FactorState:
+    """The arms of one factor and what is known of each; the arrays are read-only.
+
+    Attributes:
+        arms: names, in the order of every array's first axis and of every mask's columns.
+        precision: A = identity + sum of x x', (k, d, d).
+        xty: sum of x * reward, (k, d).
+        observations: rewarded choices per arm, (k,).
+        reward_sum: sum of rewards per arm, (k,).
+    """
+
+    arms: tuple[str, ...]
+    precision: FloatArray
+    xty: FloatArray
+    observations: IntArray
+    reward_sum: FloatArray
+
+    def __post_init__(self) -> None:
+        for array in (self.precision, self.xty, self.observations, self.reward_sum):
+            array.setflags(write=False)
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """The inverse of A per arm, (k, d, d); for an untrained arm too, computed from A."""
+        return inverse(self.precision)
+
+    @cached_property
+    def beta(self) -> FloatArray:
+        """Mean coefficients per arm, (k, d)."""
+        return coefficients(self.covariance, self.xty)
+
+    @cached_property
+    def triangle(self) -> FloatArray:
+        """`covariance` packed for `linear.score_moments`, (k, d (d + 1) / 2)."""
+        return packed(self.covariance)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCount:
+    """How often an action was carried out and how often its goal was reached."""
+
+    contacted: int = 0
+    succeeded: int = 0
+
+
+@dataclass(frozen=True)
+class PolicyState:
+    """All factors of one tenant.
+
+    Attributes:
+        factors: by name; see `FactorState`.
+        actions: outcome counts by action name.
+        features: context feature names, in column order.
+        alpha: standard deviation of one reward.
+        floor: exploration floor, the share of probability spread evenly over allowed arms.
+    """
+
+    factors: Mapping[str, FactorState]
+    actions: Mapping[str, ActionCount] = field(default_factory=dict)
+    features: tuple[str, ...] = CONTEXT_FEATURES
+    alpha: float = DEFAULT_ALPHA
+    floor: float = DEFAULT_FLOOR
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", MappingProxyType(dict(self.factors)))
+        object.__setattr__(self, "actions", MappingProxyType(dict(self.actions)))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the stored form; equal states have equal digests."""
+        text = json.dumps(dump_state(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def untrained(arms: Iterable[str], dimensions: int) -> FactorState:
+    """A factor nothing has been learned about yet."""
+    names = tuple(dict.fromkeys(arms))
+    k = len(names)
+    return FactorState(
+        arms=names,
+        precision=np.broadcast_to(
+            RIDGE_PENALTY * np.eye(dimensions), (k, dimensions, dimensions)
+        ).copy(),
+        xty=np.zeros((k, dimensions)),
+        observations=np.zeros(k, dtype=np.int64),
+        reward_sum=np.zeros(k),
+    )
+
+
+def initial_state(
+    arms: Mapping[str, Sequence[str]],
+    *,
+    alpha: float = DEFAULT_ALPHA,
+    floor: float = DEFAULT_FLOOR,
+) -> PolicyState:
+    """A state that has seen nothing: every allowed arm is equally likely.
+
+    Args:
+        arms: arm names by factor name, e.g. {"channel": ["email", "sms"]}.
+        alpha: standard deviation of one reward, above 0.
+        floor: exploration floor, in [0, 1].
+
+    Raises:
+        StateUnusable: alpha or floor is out of range.
+    """
+    factors = {name: untrained(names, len(CONTEXT_FEATURES)) for name, names in arms.items()}
+    _check_settings(alpha, floor)
+    return PolicyState(factors=factors, alpha=alpha, floor=floor)
+
+
+def with_arms(state: PolicyState, factor: str, arms: Iterable[str]) -> PolicyState:
+    """The same state, where `factor` also has these arms; what other arms learned stays.
+
+    New arms come after the old ones; a factor that does not exist yet is made.
+    """
+    old = state.factors.get(factor) or untrained((), len(state.features))
+    new = untrained((arm for arm in arms if arm not in old.arms), len(state.features))
+    joined = FactorState(
+        arms=old.arms + new.arms,
+        precision=np.concatenate([old.precision, new.precision]),
+        xty=np.concatenate([old.xty, new.xty]),
+        observations=np.concatenate([old.observations, new.observations]),
+        reward_sum=np.concatenate([old.reward_sum, new.reward_sum]),
+    )
+    return replace(state, factors={**state.factors, factor: joined})
+
+
+def dump_state(state: PolicyState) -> dict[str, Any]:
+    """The state as a JSON document; `load_state` gives every float back to the bit.
+
+    Arms are a list, because their order is meaning and a JSONB column forgets the order of keys.
+    Negative zeros become zeros, which a JSONB column does as well.
+    """
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "features": list(state.features),
+        "alpha": state.alpha,
+        "floor": state.floor,
+        "factors": {
+            name: [
+                {
+                    "arm": arm,
+                    "A": (factor.precision[k] + 0.0).tolist(),
+                    "xty": (factor.xty[k] + 0.0).tolist(),
+                    "observations": int(factor.observations[k]),
+                    "reward_sum": float(factor.reward_sum[k]) + 0.0,
+                }
+                for k, arm in enumerate(factor.arms)
+            ]
+            for name, factor in sorted(state.factors.items())
+        },
+        "actions": {
+            name: {"contacted": count.contacted, "succeeded": count.succeeded}
+            for name, count in sorted(state.actions.items())
+        },
+    }
+
+
+def load_state(document: object) -> PolicyState:
+    """The state that `dump_state` wrote.
+
+    Raises:
+        StateUnusable: unknown format or version, other context features than this code computes,
+            a wrong shape, a number that is not finite, or counts that contradict each other.
+    """
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+        raise StateUnusable("The bandit state is not a policy document.", hint=_REBUILD)
+    if document.get("version") != FORMAT_VERSION:
+        raise StateUnusable(
+            f"The bandit state has version {document.get('version')!r}, "
+            f"this program knows {FORMAT_VERSION}.",
+            hint="Upgrade the program, or restore a state of a known version.",
+        )
+    try:
+        return _read(document)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise StateUnusable(
+            f"The bandit state is damaged: {type(error).__name__}: {error}.", hint=_REBUILD
+        ) from error
+
+
+def _read(document: Mapping[str, Any]) -> PolicyState:
+    features = tuple(document["features"])
+    if features != CONTEXT_FEATURES:
+        raise StateUnusable(
+            f"The bandit state was learned on features {features}, "
+            f"this program computes {CONTEXT_FEATURES}.",
+            hint=_REBUILD,
+        )
+    alpha, floor = float(document["alpha"]), float(document["floor"])
+    _check_settings(alpha, floor)
+    return PolicyState(
+        factors={
+            str(name): _read_factor(str(name), arms) for name, arms in document["factors"].items()
+        },
+        actions={
+            str(name): _read_count(str(name), count) for name, count in document["actions"].items()
+        },
+        features=features,
+        alpha=alpha,
+        floor=floor,
+    )
+
+
+def _read_factor(name: str, documents: Sequence[Mapping[str, Any]]) -> FactorState:
+    k, d = len(documents), len(CONTEXT_FEATURES)
+    names = tuple(str(document["arm"]) for document in documents)
+    factor = FactorState(
+        arms=names,
+        precision=_floats([document["A"] for document in documents], (k, d, d)),
+        xty=_floats([document["xty"] for document in documents], (k, d)),
+        observations=np.array([_count(each["observations"]) for each in documents], dtype=np.int64),
+        reward_sum=_floats([document["reward_sum"] for document in documents], (k,)),
+    )
+    if len(set(names)) != k:
+        raise StateUnusable(f"Factor {name} names an arm twice.", hint=_REBUILD)
+    symmetric = np.allclose(factor.precision, factor.precision.transpose(0, 2, 1), rtol=1e-9)
+    if not symmetric or (k and np.linalg.eigvalsh(factor.precision).min() <= 0.0):
+        raise StateUnusable(
+            f"Factor {name} holds a matrix that is no sum of squares.", hint=_REBUILD
+        )
+    return factor
+
+
+def _floats(values: object, shape: tuple[int, ...]) -> FloatArray:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape and (array.size or math.prod(shape)):
+        raise ValueError(f"an array has shape {array.shape}, not {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("a number is not finite")
+    return array.reshape(shape)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _read_count(action: str, document: Mapping[str, Any]) -> ActionCount:
+    count = ActionCount(_count(document["contacted"]), _count(document["succeeded"]))
+    if count.succeeded > count.contacted:
+        raise ValueError(f"action {action} succeeded more often than it was carried out")
+    return count
+
+
+def _check_settings(alpha: float, floor: float) -> None:
+    if not (math.isfinite(alpha) and alpha > 0.0):
+        raise StateUnusable(f"alpha is {alpha}.", hint="It must be above 0, e.g. 0.3.")
+    if not 0.0 <= floor <= 1.0:
+        raise StateUnusable(f"The exploration floor is {floor}.", hint="It lies in [0, 1].")

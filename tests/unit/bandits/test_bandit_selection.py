@@ -1,0 +1,244 @@
+"""Choosing: exact probabilities, masks, and the same bits in every batch."""
+
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandits.context import CONTEXT_FEATURES, context_matrix
+from bandits.draw import keys_of, uniforms
+from bandits.quadrature import probability_best
+from bandits.selection import VARIANT_PREFIX, choose, probabilities
+from bandits.state import FactorState, PolicyState, initial_state, untrained
+from engine.errors import StateUnusable
+
+D = len(CONTEXT_FEATURES)
+
+
+def contexts(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return context_matrix(rng.random(n), rng.random(n), 500 * rng.random(n))
+
+
+def trained(arms, seed, rows_per_arm):
+    """A factor whose arms have seen between 0 and `rows_per_arm` rewards each."""
+    rng = np.random.default_rng(seed)
+    fresh = untrained(arms, D)
+    precision, xty = fresh.precision.copy(), fresh.xty.copy()
+    for k in range(len(arms)):
+        x = contexts(int(rng.integers(0, rows_per_arm + 1)), seed + k)
+        y = (rng.random(len(x)) < 0.05 + 0.05 * k).astype(float)
+        precision[k] += x.T @ x
+        xty[k] += x.T @ y
+    return FactorState(fresh.arms, precision, xty, fresh.observations, fresh.reward_sum)
+
+
+def state_of(seed=1, rows_per_arm=300, floor=0.05):
+    return PolicyState(
+        factors={
+            "channel": trained(("email", "sms", "call_task"), seed, rows_per_arm),
+            "slot": trained(tuple(f"slot{i}" for i in range(8)), seed + 50, rows_per_arm),
+            "variant:recall": trained(("friendly", "brief"), seed + 90, rows_per_arm),
+            "variant:rescue": trained(("friendly", "brief"), seed + 95, rows_per_arm),
+        },
+        floor=floor,
+    )
+
+
+def everything_allowed(state, n):
+    return {name: np.ones((n, len(f.arms)), bool) for name, f in state.factors.items()}
+
+
+def keys(n):
+    return np.arange(n, dtype=np.uint64) * np.uint64(7919)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0, 3, 40, 3000]), st.integers(0, 999))
+def test_a_decision_alone_has_the_same_bits_as_in_a_batch_of_a_thousand(seed, rows_per_arm, at):
+    state = state_of(seed, rows_per_arm)
+    x = contexts(1000, seed)
+    rng = np.random.default_rng(seed)
+    allowed = {name: rng.random((1000, len(f.arms))) < 0.7 for name, f in state.factors.items()}
+    many = choose(state, x, allowed, keys(1000), seed)
+    one = choose(
+        state,
+        x[at : at + 1],
+        {name: mask[at : at + 1] for name, mask in allowed.items()},
+        keys(1000)[at : at + 1],
+        seed,
+    )
+    for name, choice in one.factors.items():
+        assert choice.index[0] == many.factors[name].index[at]
+        assert choice.probability.tobytes() == many.factors[name].probability[at].tobytes()
+    assert one.selection_probability.tobytes() == many.selection_probability[at].tobytes()
+
+
+def test_every_single_decision_of_a_batch_can_be_drawn_again_alone():
+    state = state_of(rows_per_arm=2000)
+    x, n = contexts(400, 3), 400
+    many = choose(state, x, everything_allowed(state, n), keys(n), 11)
+    for at in range(n):
+        one = choose(state, x[at : at + 1], everything_allowed(state, 1), keys(n)[at : at + 1], 11)
+        for name, choice in one.factors.items():
+            assert choice.index[0] == many.factors[name].index[at]
+            assert choice.probability[0] == many.factors[name].probability[at]
+
+
+def test_factors_chosen_one_after_another_come_out_as_if_chosen_together():
+    state = state_of()
+    x, masks = contexts(50), everything_allowed(state, 50)
+    together = choose(state, x, masks, keys(50), 5)
+    first = choose(state, x, {"channel": masks["channel"]}, keys(50), 5)
+    rest = choose(
+        state, x, {name: m for name, m in masks.items() if name != "channel"}, keys(50), 5
+    )
+    for name, choice in (first.factors | rest.factors).items():
+        np.testing.assert_array_equal(choice.index, together.factors[name].index)
+        np.testing.assert_array_equal(choice.probability, together.factors[name].probability)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0, 5, 5000]))
+def test_probabilities_sum_to_one_and_a_masked_arm_has_none(seed, rows_per_arm):
+    state = state_of(seed, rows_per_arm)
+    rng = np.random.default_rng(seed)
+    mask = rng.random((200, 8)) < 0.5
+    p = probabilities(state, "slot", contexts(200, seed), mask)
+    assert (p[~mask] == 0.0).all()
+    some = mask.any(axis=1)
+    np.testing.assert_allclose(p[some].sum(axis=1), 1.0, atol=1e-11)
+    assert (p[~some] == 0.0).all()
+    # Floor 0.05 over at most 8 arms.
+    assert p[mask].min() >= 0.05 / 8 - 1e-12
+
+
+@pytest.mark.parametrize("narrow", [1.0, 0.2, 0.03, 0.005])
+def test_probability_of_being_best_agrees_with_drawing_scores(narrow):
+    # One arm known `1/narrow` times better than the others: a new variant beside old ones.
+    rng = np.random.default_rng(4)
+    mean = np.array([0.10, 0.05, 0.0, 0.12])
+    spread = np.array([0.3, 0.3 * narrow, 0.3, 0.3 * narrow])
+    allowed = np.array([True, True, False, True])
+    p = probability_best(mean[:, None], spread[:, None], allowed[:, None])[:, 0]
+    draws = 200_000
+    scores = mean + spread * rng.standard_normal((draws, 4))
+    scores[:, ~allowed] = -np.inf
+    share = np.bincount(scores.argmax(axis=1), minlength=4) / draws
+    # Four standard errors of a share, plus the 1e-3 the quadrature claims.
+    tolerance = 4 * np.sqrt(share * (1 - share) / draws) + 1e-3
+    assert (np.abs(p - share) <= tolerance).all()
+    assert p[2] == 0.0
+
+
+@pytest.mark.parametrize("width", [1.5, 4.0, 60.0])
+def test_unrounded_probabilities_do_not_depend_on_the_rows_beside(width):
+    # Rounding to 12 decimals would hide most differences between batches, not all of them.
+    rng = np.random.default_rng(9)
+    mean, spread = rng.normal(size=(8, 500)) * 0.1, 0.3 / width ** rng.random((8, 500))
+    allowed = rng.random((8, 500)) < 0.8
+    many = probability_best(mean, spread, allowed)
+    for at in range(0, 500, 5):
+        row = slice(at, at + 1)
+        one = probability_best(mean[:, row], spread[:, row], allowed[:, row])
+        assert one[:, 0].tobytes() == many[:, at].tobytes()
+
+
+def test_two_arms_agree_with_the_closed_form():
+    # P(a > b) = Phi((ma - mb) / sqrt(sa^2 + sb^2)); 0.1 / hypot(0.3, 0.4) = 0.2: Phi = 0.5792597
+    p = probability_best(np.array([[0.3], [0.2]]), np.array([[0.3], [0.4]]), np.ones((2, 1), bool))
+    assert p[0, 0] == pytest.approx(0.5792597, abs=1e-5)
+
+
+def test_arms_are_drawn_as_often_as_the_logged_probability_says():
+    state = state_of(rows_per_arm=100)
+    n = 40_000
+    x = np.repeat(contexts(1), n, axis=0)
+    choice = choose(state, x, {"channel": np.ones((n, 3), bool)}, keys(n), 3).factors["channel"]
+    p = probabilities(state, "channel", x[:1], np.ones((1, 3), bool))[0]
+    share = np.bincount(choice.index, minlength=3) / n
+    assert (np.abs(share - p) <= 4 * np.sqrt(p * (1 - p) / n)).all()
+    np.testing.assert_array_equal(choice.probability, p[choice.index])
+
+
+def test_one_allowed_arm_is_certain_and_none_allowed_chooses_nothing():
+    state = state_of()
+    mask = np.array([[False, True, False], [False, False, False], [True, True, False]])
+    choice = choose(state, contexts(3), {"channel": mask}, keys(3), 1).factors["channel"]
+    assert choice.names()[:2] == ["sms", None]
+    assert choice.index[1] == -1
+    assert choice.probability[:2].tolist() == [1.0, 1.0]
+    assert choice.index[2] in (0, 1)
+
+
+def test_actions_mixed_in_one_batch_choose_among_their_own_variants():
+    state = state_of()
+    actions = np.array(["recall", "rescue", "recall", "call"])
+    masks = {
+        VARIANT_PREFIX + action: np.repeat((actions == action)[:, None], 2, axis=1)
+        for action in ("recall", "rescue")
+    }
+    choices = choose(state, contexts(4), masks, keys(4), 1)
+    recall, rescue = choices.factors["variant:recall"], choices.factors["variant:rescue"]
+    assert (recall.index >= 0).tolist() == [True, False, True, False]
+    assert (rescue.index >= 0).tolist() == [False, True, False, False]
+    assert choices.selection_probability[1] == rescue.probability[1]
+    assert choices.selection_probability[3] == 1.0
+
+
+def test_the_selection_probability_is_the_product_of_the_factors():
+    state = state_of()
+    choices = choose(state, contexts(20), everything_allowed(state, 20), keys(20), 8)
+    product = np.prod([choice.probability for choice in choices.factors.values()], axis=0)
+    np.testing.assert_allclose(choices.selection_probability, product, rtol=1e-15)
+
+
+def test_an_unknown_feature_counts_as_zero():
+    state = state_of()
+    x = contexts(5)
+    unknown, zero = x.copy(), x.copy()
+    unknown[:, 1], zero[:, 1] = np.nan, 0.0
+    mask = np.ones((5, 3), bool)
+    np.testing.assert_array_equal(
+        probabilities(state, "channel", unknown, mask), probabilities(state, "channel", zero, mask)
+    )
+    nothing_known = probabilities(state, "channel", np.full((1, D), np.nan), mask[:1])
+    np.testing.assert_allclose(nothing_known, 1 / 3, atol=1e-9)
+
+
+def test_a_new_policy_gives_every_arm_the_same_chance():
+    state = initial_state({"channel": ["email", "sms", "call_task"]})
+    p = probabilities(state, "channel", contexts(10), np.ones((10, 3), bool))
+    np.testing.assert_allclose(p, 1 / 3, atol=1e-9)
+
+
+def test_another_seed_or_key_or_factor_draws_anew():
+    drawn = [
+        uniforms(keys(1000), 1, "slot"),
+        uniforms(keys(1000), 2, "slot"),
+        uniforms(keys(1000), 1, "channel"),
+        uniforms(keys(1000) + np.uint64(1), 1, "slot"),
+    ]
+    # Correlation of independent numbers: within 5 / sqrt(1000).
+    off_diagonal = np.abs(np.corrcoef(drawn) - np.eye(4))
+    assert off_diagonal.max() < 5 / np.sqrt(1000)
+
+
+def test_the_draws_are_the_ones_decisions_were_logged_with():
+    # Changing the generator would make every stored decision impossible to replay.
+    ids = [UUID("00000000-0000-0000-0000-000000000001"), UUID(int=2**128 - 1)]
+    assert keys_of(ids).tolist() == [1, 0]
+    assert uniforms(keys_of(ids), 42, "channel").tolist() == PINNED
+
+
+PINNED = [0.15227466640816878, 0.06561133520338236]
+
+
+@pytest.mark.parametrize(
+    ("columns", "factor", "arms"), [(3, "channel", 3), (4, "weekday", 3), (4, "channel", 2)]
+)
+def test_contexts_and_masks_that_do_not_fit_the_state_are_refused(columns, factor, arms):
+    with pytest.raises(StateUnusable):
+        choose(state_of(), np.ones((2, columns)), {factor: np.ones((2, arms), bool)}, keys(2), 1)
