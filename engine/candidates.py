@@ -22,7 +22,7 @@ class Contacts:
         keys: 64 bits per contact for every draw that concerns it, (n,).
         zone: index into `zones`, (n,).
         zones: the time zones that occur.
-        reachable: (n, channels), an address for the channel is there.
+        reachable: (n, channels), the channel is set up and the contact has an address for it.
         consent: (n, channels, purposes), one of the CONSENT_ codes.
         sends: (n, caps), messages within each cap's window, in the order of PolicyData.caps.
         recent_sends: messages in the last seven days, (n,).

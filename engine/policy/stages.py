@@ -27,7 +27,7 @@ HOLDOUT_SALT = "holdout"
 
 
 def eligibility(candidates: Candidates, contacts: Contacts, actions: ActionColumns) -> Candidates:
-    """May we at all: the rule is live, an address is there."""
+    """May we at all: the rule is live, and a channel that is set up has an address."""
     kept = remove(
         candidates, actions.shadow[candidates.action], Stage.ELIGIBILITY, Reason.SHADOW_RULE
     )

@@ -1,0 +1,117 @@
+"""A profile: all that a decision reads about one contact at one moment. It is stored whole.
+
+What is not in here can't have influenced the decision, so a replay needs nothing else of the
+contact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.actions import CHANNELS, PURPOSES
+from engine.candidates import CONSENT_NONE, Contacts
+from engine.chance import contact_keys
+from engine.columns import Floats
+from engine.features.spec import Feature, Scalar
+
+# The policy's own features: a complaint is open while the newest one is younger than the newest
+# resolution.
+COMPLAINT_OPENED = "days_since_complaint_opened"
+COMPLAINT_RESOLVED = "days_since_complaint_resolved"
+POLICY_FEATURES = (
+    Feature(COMPLAINT_OPENED, "days_since_last", ("complaint.opened",)),
+    Feature(COMPLAINT_RESOLVED, "days_since_last", ("complaint.resolved",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One contact at one moment.
+
+    Attributes:
+        contact_id: UUID text.
+        zone: IANA name as the CRM has it, or None.
+        row: features and attributes by name; what is not known is left out.
+        reach: channels that the tenant has set up and for which the contact has an address.
+        consent: 'channel:purpose' -> CONSENT_ code; absent means no record.
+        sends: messages within each cap's window, in the order of PolicyData.caps.
+        recent_sends: messages in the last seven days.
+        last_sent_days: action -> days since it last contacted this contact.
+    """
+
+    contact_id: str
+    zone: str | None
+    row: Mapping[str, Scalar]
+    reach: tuple[str, ...]
+    consent: Mapping[str, int]
+    sends: tuple[int, ...]
+    recent_sends: int
+    last_sent_days: Mapping[str, float]
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain values, for a JSON document; `profile_from` reads it back."""
+        return {
+            "contact_id": self.contact_id,
+            "zone": self.zone,
+            "row": {name: value for name, value in self.row.items() if value is not None},
+            "reach": list(self.reach),
+            "consent": dict(self.consent),
+            "sends": list(self.sends),
+            "recent_sends": self.recent_sends,
+            "last_sent_days": dict(self.last_sent_days),
+        }
+
+    def days_since(self, action: str) -> float:
+        """Days since the action last contacted this contact; NaN if never."""
+        return self.last_sent_days.get(action, float("nan"))
+
+
+def profile_from(document: Mapping[str, Any]) -> Profile:
+    """Return the profile that `Profile.as_document` wrote."""
+    return Profile(
+        contact_id=document["contact_id"],
+        zone=document["zone"],
+        row=document["row"],
+        reach=tuple(document["reach"]),
+        consent=document["consent"],
+        sends=tuple(document["sends"]),
+        recent_sends=document["recent_sends"],
+        last_sent_days=document["last_sent_days"],
+    )
+
+
+def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
+    """Return the profiles as the columns that the stages read.
+
+    `context` is what the treatment policy reads of each contact, (n, d).
+    """
+    names = [profile.zone or "UTC" for profile in profiles]
+    zones = tuple(sorted(set(names)))
+    position = {zone: index for index, zone in enumerate(zones)}
+    pairs = [f"{channel}:{purpose}" for channel in CHANNELS for purpose in PURPOSES]
+    consent = [[p.consent.get(pair, CONSENT_NONE) for pair in pairs] for p in profiles]
+    return Contacts(
+        ids=[profile.contact_id for profile in profiles],
+        keys=contact_keys(profile.contact_id for profile in profiles),
+        zone=np.array([position[name] for name in names], dtype=np.int64),
+        zones=zones,
+        reachable=np.array(
+            [[channel in p.reach for channel in CHANNELS] for p in profiles], dtype=np.bool_
+        ).reshape(len(profiles), len(CHANNELS)),
+        consent=np.array(consent, dtype=np.int64).reshape(
+            len(profiles), len(CHANNELS), len(PURPOSES)
+        ),
+        sends=np.array([p.sends for p in profiles], dtype=np.int64).reshape(len(profiles), -1),
+        recent_sends=np.array([p.recent_sends for p in profiles], dtype=np.int64),
+        open_complaint=np.array([_complains(p.row) for p in profiles], dtype=np.bool_),
+        context=context,
+    )
+
+
+def _complains(row: Mapping[str, Scalar]) -> bool:
+    opened, resolved = row.get(COMPLAINT_OPENED), row.get(COMPLAINT_RESOLVED)
+    if not isinstance(opened, int | float):
+        return False
+    return not isinstance(resolved, int | float) or opened < resolved

@@ -1,0 +1,56 @@
+"""Events and contacts for tests, with plain defaults."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+
+from engine.features.contact import HistoryEvent
+from engine.features.spec import Scalar
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+EVENT_SCHEMA = {
+    "contact_id": pl.String,
+    "type": pl.String,
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "amount_cents": pl.Int64,
+    "subject": pl.String,
+    "starts_at": pl.Datetime("us", "UTC"),
+}
+
+
+def make_event(
+    type: str = "appointment.kept",  # noqa: A002 - the column's name
+    at: datetime = NOON,
+    *,
+    amount_cents: int | None = None,
+    subject: str | None = None,
+    starts_at: datetime | None = None,
+) -> HistoryEvent:
+    return HistoryEvent(type, at, amount_cents, subject, starts_at)
+
+
+def event_frame(histories: Mapping[str, Sequence[HistoryEvent]]) -> pl.DataFrame:
+    """EVENT_COLUMNS of the histories, by contact id."""
+    rows = [
+        (contact, e.type, e.occurred_at, e.amount_cents, e.subject, e.starts_at)
+        for contact, events in histories.items()
+        for e in events
+    ]
+    return pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row")
+
+
+def contact_frame(
+    zones: Mapping[str, str | None],
+    attributes: Mapping[str, Mapping[str, Scalar]] | None = None,
+    schema: Mapping[str, type[pl.DataType]] | None = None,
+) -> pl.DataFrame:
+    """One row per contact in `zones`; `schema` names the attribute columns."""
+    known = attributes or {}
+    rows = [
+        {"contact_id": contact, "timezone": zone, **known.get(contact, {})}
+        for contact, zone in zones.items()
+    ]
+    return pl.DataFrame(
+        rows, schema={"contact_id": pl.String, "timezone": pl.String, **(schema or {})}
+    )
