@@ -1,0 +1,199 @@
+"""Health scores: what the hazards mean for people, in the columns of `customer_health_scores`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from churn.components import component_scores
+from churn.definition import HORIZONS, PERIOD_DAYS, VISITS, Array, Rhythm
+from churn.features import matrix_of
+from churn.hazards import Factor, Hazards
+from engine.errors import InvalidInput
+
+Tier = Literal["scorecard", "model"]
+
+# P(churn within 90 days) from which a level begins. Start values; a tenant tunes them to what its
+# people can handle.
+LEVELS: tuple[tuple[float, str], ...] = ((0.0, "low"), (0.15, "medium"), (0.35, "high"))
+CRITICAL_ABOVE = 0.60
+
+# A churn date is named only where leaving is the likelier outcome.
+_DATED_FROM = 0.5
+_TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
+_VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
+_YEAR_DAYS = 365.0
+# Spend of a new contact is not stretched from less than a quarter to a year.
+_SHORTEST_SPEND_DAYS = 90.0
+_DAY_MICROSECONDS = 86_400_000_000
+_LARGEST_LTV = 99_999_999.99  # numeric(10, 2)
+
+FACTORS = pl.List(
+    pl.Struct({"factor": pl.String, "value": pl.Float64, "text": pl.String, "points": pl.Float64})
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a model or the scorecard said about n contacts.
+
+    Attributes:
+        tier: who said it.
+        model_version: digest of the model, or the version of the scorecard.
+        hazards: (n,) each.
+        factors: per contact what moved its risk; None where it was not asked.
+    """
+
+    tier: Tier
+    model_version: str
+    hazards: Hazards
+    factors: Sequence[Sequence[Factor] | None]
+
+
+def health_scores(
+    features: pl.DataFrame,
+    standing: Rhythm,
+    judged: Judgement,
+    *,
+    as_of: datetime,
+    connected: Collection[str],
+) -> pl.DataFrame:
+    """One row per contact, in order; a row does not depend on the other rows.
+
+    Columns, null where the contact has never visited unless said otherwise:
+        contact_id: String.
+        overall_health_score: Int64, 100 x (1 - P(churn within 90 days)).
+        churn_probability, retention_probability: P within 90 days and its complement, 2 decimals.
+        churn_risk_level: low < 0.15 <= medium < 0.35 <= high <= 0.60 < critical, of the same P.
+        engagement_score, satisfaction_score, payment_behavior_score,
+        communication_responsiveness_score: see `components`.
+        predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals: spend a
+            year x mean survival, the hazard after day 120 taken as that before it. A simple
+            estimate: no discount, no margin. Null where visits carry no amounts.
+        predicted_churn_date: Date (UTC), null unless P(churn within 120 days) >= 0.5.
+        risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
+            asked.
+        model_version: String, never null.
+        confidence_level: share, 2 decimals; `confidence_reason` says why. Never null.
+        analysis_date: `as_of`.
+        hazard_30d, hazard_60d, hazard_90d, hazard_120d: Float64, full precision.
+
+    Args:
+        features: contact_id and the columns of `features.churn_features`.
+        standing: from `definition.rhythm` of the same rows.
+        judged: of the same rows.
+        as_of: aware moment of the question.
+        connected: the event types the tenant has ever sent.
+    """
+    if not len(judged.factors) == len(judged.hazards.hazard_90d) == features.height:
+        raise InvalidInput("Features, hazards and factors differ in length.")
+    risk = judged.hazards.hazard_90d
+    confidence, reasons = _confidence(features, judged.tier)
+    table = pl.DataFrame(
+        {
+            "contact_id": features["contact_id"],
+            "overall_health_score": _nullable(100 * (1 - risk)).round().cast(pl.Int64),
+            "churn_probability": _nullable(risk).round(2),
+            "retention_probability": 1 - _nullable(risk).round(2),
+            "churn_risk_level": pl.Series(risk_levels(risk), dtype=pl.String),
+            "predicted_ltv": _nullable(lifetime_value(features, judged.hazards, standing)),
+            "predicted_churn_date": _dates(churn_day(judged.hazards, standing), as_of),
+            "risk_factors": _chosen(judged.factors, raising=True),
+            "positive_indicators": _chosen(judged.factors, raising=False),
+            "model_version": pl.Series([judged.model_version] * features.height, dtype=pl.String),
+            "confidence_level": confidence,
+            "confidence_reason": reasons,
+            "analysis_date": pl.Series(
+                [as_of.astimezone(UTC)] * features.height, dtype=pl.Datetime("us", "UTC")
+            ),
+            **{f"hazard_{days}d": _nullable(judged.hazards.within(days)) for days in HORIZONS},
+        }
+    ).with_columns(pl.col("retention_probability").round(2))
+    return pl.concat([table, component_scores(features, standing, connected)], how="horizontal")
+
+
+def risk_levels(within_90_days: Array) -> list[str | None]:
+    """The level of each P(churn within 90 days); None for NaN."""
+    names = np.array([name for _, name in LEVELS], dtype=object)
+    cuts = np.array([start for start, _ in LEVELS[1:]])
+    level = names[np.searchsorted(cuts, within_90_days, side="right").clip(max=len(names) - 1)]
+    level[within_90_days > CRITICAL_ABOVE] = "critical"
+    level[np.isnan(within_90_days)] = None
+    return list(level)
+
+
+def churn_day(hazards: Hazards, standing: Rhythm) -> Array:
+    """Days until half of the probability has churned; NaN unless that is within 120 days.
+
+    Where the limit falls into that period it is the limit: the date is arithmetic, and the model
+    only has to say whether the contact comes back before it. Otherwise linear within the period.
+    """
+    day = np.full(len(hazards.hazard_90d), np.nan)
+    before = np.zeros(len(day))
+    for horizon in HORIZONS:
+        within = hazards.within(horizon)
+        here = np.isnan(day) & (within >= _DATED_FROM)
+        start = horizon - PERIOD_DAYS
+        share = (_DATED_FROM - before) / np.where(here, within - before, 1.0)
+        limit = standing.days_to_limit
+        snapped = np.where(limit > start, np.minimum(limit, horizon), start + PERIOD_DAYS * share)
+        past = np.where(limit <= 0, limit, snapped)
+        day = np.where(here, past, day)
+        before = within
+    return day
+
+
+def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -> Array:
+    """Money of the next 12 months, in units of currency; NaN where not known, 0 once churned."""
+    spent, visits, age = matrix_of(
+        features, ("spend_365d_cents", "visits_365d", "days_since_first_visit")
+    ).T
+    span = np.clip(age, _SHORTEST_SPEND_DAYS, _YEAR_DAYS)
+    yearly = spent / 100 * _YEAR_DAYS / span
+    yearly = np.where((visits > 0) & (spent == 0), np.nan, yearly)
+    now = (standing.days_to_limit > 0).astype(np.float64)
+    staying = [now, *(1 - hazards.within(days) for days in HORIZONS)]
+    monthly = np.sqrt(np.sqrt(staying[-1]))
+    staying += [staying[-1] * monthly**month for month in range(1, 9)]
+    mean = sum((staying[m] + staying[m + 1]) / 2 for m in range(12)) / 12
+    return np.asarray(np.clip(np.round(yearly * mean, 2), 0, _LARGEST_LTV))
+
+
+def _dates(days: Array, as_of: datetime) -> pl.Series:
+    ahead = (_nullable(days) * _DAY_MICROSECONDS).cast(pl.Int64).cast(pl.Duration("us"))
+    return (ahead + as_of.astimezone(UTC)).dt.date()
+
+
+def _chosen(factors: Sequence[Sequence[Factor] | None], *, raising: bool) -> pl.Series:
+    rows = [
+        None
+        if found is None
+        else [asdict(factor) for factor in found if _raises(factor) is raising]
+        for found in factors
+    ]
+    return pl.Series(rows, dtype=FACTORS)
+
+
+def _raises(factor: Factor) -> bool:
+    return factor.points is None or factor.points > 0
+
+
+def _confidence(features: pl.DataFrame, tier: Tier) -> tuple[pl.Series, pl.Series]:
+    visits = matrix_of(features, (VISITS,))[:, 0]
+    history = np.zeros(len(visits))
+    for at_least, share in _VISITS_CONFIDENCE:
+        history = np.where(visits >= at_least, share, history)
+    source = "a model of this business" if tier == "model" else "the scorecard, no model yet"
+    reasons = [
+        f"{source}; {count:.0f} {'visit' if count == 1 else 'visits'} of history"
+        for count in visits
+    ]
+    level = pl.Series(_TIER_CONFIDENCE[tier] * history).round(2)
+    return level, pl.Series(reasons, dtype=pl.String)
+
+
+def _nullable(values: Array) -> pl.Series:
+    return pl.Series(values, dtype=pl.Float64).fill_nan(None)
