@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from embedded.servers import EmbeddedServers
@@ -30,6 +30,10 @@ class Runtime:
     redis_url: str | None
     owner_database_url: str | None
     embedded: bool
+
+    def using(self, database: Database) -> "Runtime":
+        """Return the same runtime on another pool."""
+        return replace(self, database=database)
 
 
 def make_clock(settings: Settings) -> Clock:

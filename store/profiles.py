@@ -22,7 +22,7 @@ SENDS_DAYS = 400  # a cooldown lasts a year at most
 _LIVE_SEND = "state IN ('pending', 'sending', 'sent', 'unknown')"
 
 _CONTACT_COLUMNS = """
-  c.id::text AS contact_id, c.timezone, c.first_name, c.email,
+  c.id::text AS contact_id, c.timezone, c.first_name, c.full_name, c.email,
   coalesce(c.mobile_phone, c.phone) AS mobile_phone, coalesce(c.phone, c.mobile_phone) AS phone,
   coalesce(c.do_not_email, false) AS do_not_email, coalesce(c.do_not_sms, false) AS do_not_sms,
   coalesce(c.do_not_call, false) AS do_not_call, c.lead_status, c.preferred_contact_method,
@@ -128,6 +128,7 @@ async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.Data
         "contact_id": pl.String,
         "timezone": pl.String,
         "first_name": pl.String,
+        "full_name": pl.String,
         "email": pl.String,
         "mobile_phone": pl.String,
         "phone": pl.String,
@@ -147,7 +148,11 @@ async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.Data
 
 
 async def list_events(
-    connection: AsyncConnection, as_of: datetime, types: Sequence[str]
+    connection: AsyncConnection,
+    as_of: datetime,
+    types: Sequence[str],
+    *,
+    history_days: int = HISTORY_DAYS,
 ) -> pl.DataFrame:
     """Return the events of these types known at `as_of`: a frame with EVENT_COLUMNS."""
     query = f"""SELECT contact_id::text, type, {microseconds("occurred_at")}, amount_cents, subject,
@@ -168,7 +173,7 @@ async def list_events(
             "starts_at": pl.Int64,
         },
         as_of=as_of,
-        since=as_of - timedelta(days=HISTORY_DAYS),
+        since=as_of - timedelta(days=history_days),
         types=list(types),
     )
     return frame.with_columns(utc("occurred_at"), utc("starts_at"))
@@ -202,3 +207,11 @@ async def list_sends(connection: AsyncConnection, as_of: datetime) -> pl.DataFra
         as_of=as_of,
         since=as_of - timedelta(days=SENDS_DAYS),
     )
+
+
+async def find_contact(connection: AsyncConnection, contact_id: ContactId) -> bool:
+    """Tell whether the contact exists in this tenant."""
+    found = await connection.scalar(
+        text("SELECT true FROM crm_contacts WHERE id = :id"), {"id": contact_id}
+    )
+    return bool(found)

@@ -1,5 +1,6 @@
 """Bring a database to the newest schema, or say how far it is."""
 
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -16,8 +17,9 @@ LOCK = 0x6B656570_77656C6C  # 'keepwell': two upgrades at once wait for each oth
 
 
 def _scripts() -> Path:
-    inside_wheel = Path(__file__).parent / "migrations"
-    return inside_wheel if inside_wheel.exists() else Path(__file__).parent.parent / "migrations"
+    in_repository = Path(__file__).parent.parent / "migrations"
+    installed = Path(sys.prefix) / "share" / "keepwell" / "migrations"
+    return in_repository if in_repository.exists() else installed
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -154,8 +154,8 @@ CREATE TABLE keepwell.decisions (
   health_tier text,
   experiment_group text NOT NULL,
   seed bigint NOT NULL,
-  treatment jsonb,
-  profile jsonb NOT NULL,
+  treatment json,
+  profile json NOT NULL, -- json, not jsonb: the text is hashed, so it has to come back unchanged
   profile_digest text NOT NULL,
   rule_set_digest text NOT NULL,
   model_digest text,

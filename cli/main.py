@@ -1,0 +1,64 @@
+"""`keepwell`: all commands."""
+
+import typer
+
+from cli.database_commands import upgrade_command
+from cli.decide_command import decide_command
+from cli.decisions_commands import replay_command, show_command
+from cli.demo_command import demo_command
+from cli.doctor_command import doctor
+from cli.health_commands import score_command, train_command
+from cli.import_command import import_command
+from cli.keys_command import keys
+from cli.learn_command import learn_command
+from cli.rules_commands import check_command, examples_command, publish_command
+from cli.serve_command import serve_command
+from cli.worker_command import worker_command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keepwell decides, for each customer of a service business, what to do next.",
+)
+
+
+def _group(name: str, text: str) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=text)
+    app.add_typer(group, name=name)
+    return group
+
+
+app.command("demo")(demo_command)
+app.command("serve")(serve_command)
+app.command("worker")(worker_command)
+app.command("import")(import_command)
+app.command("train")(train_command)
+app.command("score")(score_command)
+app.command("decide")(decide_command)
+app.command("learn")(learn_command)
+app.command("doctor")(doctor)
+
+_database = _group("db", "The database schema.")
+_database.command("upgrade")(upgrade_command)
+
+_decisions = _group("decisions", "Stored decisions.")
+_decisions.command("explain")(show_command)
+_decisions.command("replay")(replay_command)
+
+_rules = _group("rules", "Rule files.")
+_rules.command("check")(check_command)
+_rules.command("test")(examples_command)
+_rules.command("publish")(publish_command)
+
+
+app.add_typer(keys, name="keys")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

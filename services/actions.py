@@ -1,0 +1,64 @@
+"""The actions that a rule set proposes, with the effect learnt so far, and the arms they offer."""
+
+from bandits.effect import effect
+from bandits.selection import VARIANT_PREFIX
+from bandits.state import ActionCount, PolicyState, initial_state, with_arms
+from content.render import list_variants
+from engine.actions import CHANNELS, Action, ActionColumns, action_columns
+from engine.slots import SLOT_NAMES
+from rules.document import Rule, RuleSet
+
+
+def actions_of(rule_set: RuleSet, state: PolicyState) -> ActionColumns:
+    """Return one action per rule that acts, in the order of the rules."""
+    return action_columns([_action(rule, state) for rule in rule_set.rules if rule.acts])
+
+
+def _action(rule: Rule, state: PolicyState) -> Action:
+    then = rule.then
+    count = state.actions.get(then.action, ActionCount())
+    learnt = effect(
+        then.expect.if_contacted,
+        then.expect.if_left,
+        then.expect.weight,
+        count.contacted,
+        count.succeeded,
+    )
+    return Action(
+        id=then.action,
+        rule=rule.id,
+        template=then.template,
+        purpose=then.purpose,
+        channels=then.channels,
+        value_cents=then.value_cents,
+        cost_cents=dict(then.cost_cents),
+        if_contacted=learnt.mean + then.expect.if_left,
+        if_left=then.expect.if_left,
+        effect_low=learnt.low,
+        effect_high=learnt.high,
+        priority=then.priority,
+        cooldown_days=float(rule.cooldown_days),
+        goal_event=then.goal.event,
+        goal_window_days=then.goal.within_days,
+        still=tuple({"no": fact.event} for fact in then.still),
+        shadow=rule.status == "shadow",
+        variants={channel: list_variants(then.template, channel) for channel in then.channels},
+    )
+
+
+def variants_of(action: Action) -> tuple[str, ...]:
+    """Return all variants of an action over its channels, sorted."""
+    return tuple(sorted({name for names in action.variants.values() for name in names}))
+
+
+def arms_known(state: PolicyState, rule_set: RuleSet) -> PolicyState:
+    """Return the state with an arm for every channel, slot and variant that may be chosen."""
+    state = with_arms(with_arms(state, "channel", CHANNELS), "slot", SLOT_NAMES)
+    for action in actions_of(rule_set, state).actions:
+        state = with_arms(state, VARIANT_PREFIX + action.id, variants_of(action))
+    return state
+
+
+def prior_state(floor: float) -> PolicyState:
+    """Return the state before any outcome."""
+    return initial_state({"channel": CHANNELS, "slot": SLOT_NAMES}, floor=floor)

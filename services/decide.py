@@ -1,0 +1,140 @@
+"""Decide for one contact, or for all of a tenant, and record it: one transaction, one promise."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import polars as pl
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.errors import InvalidInput
+from engine.ids import TenantId
+from services.decision_document import decision_document
+from services.decision_rows import Recorded, decision_rows, digest_of
+from services.evaluate import evaluate
+from services.playbook import Playbook, playbook_at
+from services.profiles import Address, all_profiles, one_profile
+from services.promise_send import Promise, promise_send
+from services.wiring import Runtime
+from store.decisions import add_decision, add_decisions, start_run
+from store.profiles import get_contact_id
+
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+# a moment ahead of the clock can't be decided: nothing is known of it yet
+_TOLERANCE = timedelta(minutes=5)
+_JSON_COLUMNS = ("profile", "treatment")
+
+
+async def decide_contact(  # noqa: PLR0913 - what a request carries
+    connection: AsyncConnection,
+    runtime: Runtime,
+    tenant_id: TenantId,
+    contact: str,
+    *,
+    as_of: datetime | None = None,
+    trigger: str = "api",
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Decide the next best action of one contact and return it as a document.
+
+    `contact` is our id or 'external:<id>'. `as_of` (aware) defaults to now; a past moment is
+    decided with what was known then. Deciding the same moment again gives the same decision and
+    stores nothing new. A dry run stores nothing and promises nothing.
+
+    Raises:
+        ContactNotFound: unknown, or another tenant's.
+        InvalidInput: `as_of` lies in the future, or before 1970.
+    """
+    moment = checked_as_of(as_of, runtime.clock.now())
+    contact_id = await get_contact_id(connection, contact)
+    playbook = await playbook_at(connection, tenant_id, moment)
+    profile, address = await one_profile(connection, playbook, contact_id, moment)
+    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=_rule_trigger(trigger))
+    recorded = decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
+    promise = Promise(status="dry_run")
+    if not dry_run:
+        await add_decision(connection, recorded.row, recorded.candidates)
+        promise = await promise_send(connection, runtime, playbook, recorded, address)
+    return decision_document(recorded.row, recorded.candidates, promise)
+
+
+async def decide_tenant(
+    connection: AsyncConnection,
+    runtime: Runtime,
+    tenant_id: TenantId,
+    *,
+    as_of: datetime | None = None,
+    dry_run: bool = False,
+) -> tuple[Playbook, list[Recorded], dict[str, Promise]]:
+    """Decide for every contact known at `as_of`; return the decisions in the order of ids.
+
+    The promises are those made, by decision id. Errors as in `decide_contact`.
+    """
+    moment = checked_as_of(as_of, runtime.clock.now())
+    playbook = await playbook_at(connection, tenant_id, moment)
+    profiles, addresses, frame = await all_profiles(connection, playbook, moment)
+    if not profiles:
+        return playbook, [], {}
+    run_id = _run_id(tenant_id, moment)
+    evaluated = evaluate(playbook, profiles, frame, as_of=moment)
+    recorded = decision_rows(playbook, evaluated, as_of=moment, trigger="run", run_id=run_id)
+    if dry_run:
+        return playbook, recorded, {}
+    await start_run(connection, tenant_id, run_id, "decide", moment)
+    await _store(connection, recorded)
+    promises = {}
+    for each in recorded:
+        if each.action is not None:
+            address: Address = addresses[each.row["contact_id"]]
+            promises[each.row["id"]] = await promise_send(
+                connection, runtime, playbook, each, address, draft=False
+            )
+    return playbook, recorded, promises
+
+
+async def _store(connection: AsyncConnection, recorded: list[Recorded]) -> None:
+    decisions = pl.DataFrame(
+        [
+            {k: _text(v) if k in _JSON_COLUMNS else v for k, v in each.row.items()}
+            for each in recorded
+        ],
+        infer_schema_length=None,
+    )
+    listed = [candidate for each in recorded for candidate in each.candidates]
+    candidates = pl.DataFrame(listed, infer_schema_length=None)
+    await add_decisions(connection, decisions, candidates)
+
+
+def _text(document: object) -> str | None:
+    return None if document is None else orjson.dumps(document).decode()
+
+
+def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:
+    """Return the moment to decide for, UTC.
+
+    Raises:
+        InvalidInput: it has no zone, lies ahead of the clock, or before 1970.
+    """
+    if as_of is None:
+        return now
+    if as_of.tzinfo is None:
+        raise InvalidInput(
+            f"The moment {as_of.isoformat()} has no time zone.", hint="Add one, e.g. a final Z."
+        )
+    moment = as_of.astimezone(UTC)
+    if not EARLIEST <= moment <= now + _TOLERANCE:
+        raise InvalidInput(
+            f"The moment {moment.isoformat()} is not between 1970 and now, {now.isoformat()}.",
+            hint="Leave as_of out to decide for now.",
+        )
+    return moment
+
+
+def _rule_trigger(trigger: str) -> str | None:
+    """'nightly' and event types leave out rules not checked on them; a request checks all."""
+    return trigger if trigger == "nightly" or "." in trigger else None
+
+
+def _run_id(tenant_id: TenantId, as_of: datetime) -> UUID:
+    return UUID(digest_of([str(tenant_id), as_of.isoformat(), "decide"])[:32])

@@ -1,0 +1,160 @@
+"""From profiles to decisions: health, rules, policy, arbitration, treatment. No I/O.
+
+API, nightly run and replay call this same function; one contact is a batch of one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from bandits.context import context_matrix
+from churn.definition import rhythm
+from churn.features import matrix_of
+from churn.hazards import Hazards
+from churn.scorecard import scorecard
+from engine.candidates import Proposals
+from engine.columns import Bools, Floats
+from engine.decide import Decisions, Moment, decide
+from engine.features.spec import Scalar
+from engine.profile import Profile, contacts_of
+from services.playbook import Playbook
+from services.treatment import BanditTreatment
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What was decided for each of n contacts, and on which estimate of their health.
+
+    Attributes:
+        profiles: as given.
+        hazards: NaN where nothing is known of the contact.
+        context: what the treatment policy read, (n, d).
+        decisions: the trace and the outcome.
+    """
+
+    profiles: Sequence[Profile]
+    hazards: Hazards
+    context: Floats
+    decisions: Decisions
+
+
+def evaluate(
+    playbook: Playbook,
+    profiles: Sequence[Profile],
+    frame: pl.DataFrame | None,
+    *,
+    as_of: datetime,
+    trigger: str | None = None,
+) -> Evaluated:
+    """Decide for each profile at `as_of`.
+
+    `frame` holds the profiles' features as columns, in their order; None for one contact, which
+    goes through durable-rules instead of columns. `trigger` leaves out rules that are not checked
+    on it; None checks all.
+    """
+    features = frame if frame is not None else frame_of(profiles, playbook)
+    hazards = estimate_hazards(playbook, features)
+    health = _health_columns(hazards)
+    matched = (
+        playbook.rules.match_frame(features.with_columns(health), trigger)
+        if frame is not None
+        else _matched_one_by_one(playbook, profiles, health, trigger)
+    )
+    contact, action = np.nonzero(matched)
+    ids = [a.id for a in playbook.actions.actions]
+    proposals = Proposals(
+        contact=contact.astype(np.int64),
+        action=action.astype(np.int64),
+        days_since_same=np.array(
+            [
+                profiles[int(c)].days_since(ids[int(a)])
+                for c, a in zip(contact, action, strict=True)
+            ],
+            dtype=np.float64,
+        ),
+    )
+    context = _context(features, hazards)
+    decisions = decide(
+        contacts_of(profiles, context),
+        proposals,
+        playbook.actions,
+        playbook.policy,
+        Moment(
+            tenant=str(playbook.tenant_id),
+            as_of=as_of,
+            seed=playbook.seed,
+        ),
+        BanditTreatment(playbook.state, playbook.actions, playbook.seed),
+    )
+    return Evaluated(profiles, hazards, context, decisions)
+
+
+def estimate_hazards(playbook: Playbook, features: pl.DataFrame) -> Hazards:
+    """Return P(churn) within 30 to 120 days of each row: by the model, else by the scorecard."""
+    model = playbook.model
+    if model is None:
+        usual = playbook.definition.usual_interval_days
+        standing = rhythm(features, playbook.definition, tenant_median_days=usual)
+        return scorecard(features, standing).hazards
+    standing = rhythm(
+        features, playbook.definition, tenant_median_days=model.trained.tenant_median_days
+    )
+    return model.predict(matrix_of(features, model.feature_names), standing.days_to_limit)
+
+
+def frame_of(profiles: Sequence[Profile], playbook: Playbook) -> pl.DataFrame:
+    """Return the numeric features of the profiles as columns; what is not known is null."""
+    return pl.DataFrame(
+        {
+            spec.name: [_number(profile.row.get(spec.name)) for profile in profiles]
+            for spec in playbook.specs
+            if spec.kind != "attribute"
+        },
+        schema_overrides={
+            spec.name: pl.Float64 for spec in playbook.specs if spec.kind != "attribute"
+        },
+    )
+
+
+def _number(value: Scalar) -> float | None:
+    return None if value is None or isinstance(value, str) else float(value)
+
+
+def _health_columns(hazards: Hazards) -> list[pl.Series]:
+    columns = {
+        "health.hazard_30d": hazards.hazard_30d,
+        "health.hazard_60d": hazards.hazard_60d,
+        "health.hazard_90d": hazards.hazard_90d,
+        "health.score": health_score(hazards.hazard_90d),
+    }
+    return [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
+
+
+def health_score(hazard_90d: Floats) -> Floats:
+    """Return health from 0 to 100, whole points: what is left of certainty to stay 90 days."""
+    return np.asarray(np.round(100.0 * (1.0 - hazard_90d)))
+
+
+def _matched_one_by_one(
+    playbook: Playbook,
+    profiles: Sequence[Profile],
+    health: Sequence[pl.Series],
+    trigger: str | None,
+) -> Bools:
+    matched = np.zeros((len(profiles), len(playbook.rules.rule_ids)), dtype=np.bool_)
+    for position, profile in enumerate(profiles):
+        row = {**profile.row, **{series.name: series[position] for series in health}}
+        found = playbook.rules.match_one(row, trigger)
+        matched[position] = [rule in found for rule in playbook.rules.rule_ids]
+    return matched
+
+
+def _context(features: pl.DataFrame, hazards: Hazards) -> Floats:
+    names = ("clicks_365d", "replies_365d", "messages_sent_365d", "days_since_last_visit")
+    clicks, replies, sent, recency = matrix_of(features, names).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(sent > 0, (clicks + replies) / sent, 0.0)
+    return context_matrix(hazards.hazard_60d, rate, recency)

@@ -1,0 +1,224 @@
+"""The gate: may this message leave now? Asked in the transaction that claims it, right before.
+
+What was true when the action was decided may have changed since: consent was withdrawn, the
+appointment booked, the address corrected, another message sent. Each check has a name; the names
+of those passed are kept with the send, in this order.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from engine.policy.quiet_hours import next_allowed_at, zone_or_utc
+from engine.policy.settings import Cap, PolicyData
+from engine.reasons import Reason, code
+from store.recipients import Recipient, Touch
+from store.sends import Send
+
+_PAUSE_MINUTES = 5
+_SUFFIX_DIGITS = 7  # a local number without area code; shorter ones could be anybody's
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """What the tenant has set.
+
+    Attributes:
+        policy: windows and caps.
+        implied: (channel, purpose) pairs that need no row in the consent ledger.
+        time_zone: of the practice, for contacts without one.
+        paused: nothing leaves.
+    """
+
+    policy: PolicyData
+    implied: frozenset[tuple[str, str]] = frozenset()
+    time_zone: str | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of the contact at this moment.
+
+    Attributes:
+        recipient: None if the contact is gone.
+        consents: (channel, purpose) -> granted or revoked.
+        touches: messages that reached the contact or may have, others than this one.
+        newest_events: event type -> when the newest one happened or became known.
+    """
+
+    recipient: Recipient | None
+    consents: Mapping[tuple[str, str], str]
+    touches: Sequence[Touch]
+    newest_events: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's answer.
+
+    Attributes:
+        answer: now, later or never.
+        reason: code; '' for now.
+        at: when to ask again; only for later.
+        checks: names of the checks passed.
+    """
+
+    answer: Literal["now", "later", "never"]
+    reason: str = ""
+    at: datetime | None = None
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    send: Send
+    facts: Facts
+    rules: GateRules
+    now: datetime
+    zone: ZoneInfo
+
+    def later(self, at: datetime, reason: str, *, too_late: str = "expired") -> Verdict:
+        if at > self.send.not_after:
+            return Verdict("never", too_late)
+        return Verdict("later", reason, at)
+
+
+def gate(send: Send, facts: Facts, rules: GateRules, now: datetime) -> Verdict:
+    """Answer for one send at `now` (aware), with the checks passed up to the first that failed."""
+    known = None if facts.recipient is None else facts.recipient.timezone
+    case = _Case(send, facts, rules, now, zone_or_utc(known or rules.time_zone))
+    passed: list[str] = []
+    for name, check in _CHECKS:
+        verdict = check(case)
+        if verdict is not None:
+            return replace(verdict, checks=tuple(passed))
+        passed.append(name)
+    return Verdict("now", checks=tuple(passed))
+
+
+def _exists(case: _Case) -> Verdict | None:
+    return Verdict("never", "contact_gone") if case.facts.recipient is None else None
+
+
+def _in_time(case: _Case) -> Verdict | None:
+    return Verdict("never", "expired") if case.now > case.send.not_after else None
+
+
+def _running(case: _Case) -> Verdict | None:
+    if not case.rules.paused:
+        return None
+    return case.later(case.now + timedelta(minutes=_PAUSE_MINUTES), "tenant_paused")
+
+
+def _not_refused(case: _Case) -> Verdict | None:
+    recipient = case.facts.recipient
+    if recipient is None or case.send.channel in recipient.do_not:
+        return Verdict("never", code(Reason.DO_NOT_CONTACT_FLAG))
+    if recipient.unsubscribed and case.send.purpose == "marketing":
+        return Verdict("never", "unsubscribed")
+    return None
+
+
+def _agreed(case: _Case) -> Verdict | None:
+    pair = (case.send.channel, case.send.purpose)
+    held = case.facts.consents.get(pair)
+    if held == "revoked":
+        return Verdict("never", code(Reason.CONSENT_REVOKED))
+    if held != "granted" and pair not in case.rules.implied:
+        return Verdict("never", code(Reason.NO_CONSENT))
+    return None
+
+
+def _same_address(case: _Case) -> Verdict | None:
+    recipient = case.facts.recipient
+    if recipient is None:
+        return Verdict("never", "contact_gone")
+    if case.send.channel == "email":
+        known = [recipient.email] if recipient.email else []
+        same = [address for address in known if address.lower() == case.send.recipient.lower()]
+    else:
+        known = [number for number in (recipient.mobile_phone, recipient.phone) if number]
+        same = [number for number in known if _same_number(number, case.send.recipient)]
+    if not known:
+        return Verdict("never", "recipient_missing")
+    return None if same else Verdict("never", "recipient_changed")
+
+
+def _same_number(one: str, other: str) -> bool:
+    # a CRM writes (555) 012-3456 where the outbox has +15550123456
+    short, long = sorted(
+        ("".join(filter(str.isdigit, one)), "".join(filter(str.isdigit, other))), key=len
+    )
+    return short == long or (len(short) >= _SUFFIX_DIGITS and long.endswith(short))
+
+
+def _facts_hold(case: _Case) -> Verdict | None:
+    for fact in case.send.still:
+        if set(fact) != {"no"}:
+            # an outbox row from a newer version: what can't be checked does not hold
+            return Verdict("never", "facts_unreadable")
+        newest = case.facts.newest_events.get(fact["no"])
+        if newest is not None and newest > case.send.decided_at:
+            return Verdict("never", "facts_changed")
+    return None
+
+
+def _awake(case: _Case) -> Verdict | None:
+    allowed = next_allowed_at(case.now, case.zone, case.rules.policy.windows)
+    if allowed is None:
+        return Verdict("never", code(Reason.NO_LEGAL_SLOT))
+    return None if allowed <= case.now else case.later(allowed, "quiet_hours")
+
+
+def _under_caps(case: _Case) -> Verdict | None:
+    frees = [_cap_frees_at(case, cap) for cap in case.rules.policy.caps]
+    blocked_until = max((at for at in frees if at is not None), default=None)
+    if blocked_until is None:
+        return None
+    reason = code(Reason.FREQUENCY_CAP)
+    return case.later(blocked_until, reason, too_late=reason)
+
+
+def _cap_frees_at(case: _Case, cap: Cap) -> datetime | None:
+    if cap.purpose not in {"any", case.send.purpose}:
+        return None
+    window = timedelta(days=cap.window_days)
+    if cap.max_count <= 0:
+        return case.send.not_after + window
+    counted = sorted(
+        touch.at
+        for touch in case.facts.touches
+        if cap.purpose in {"any", touch.purpose} and touch.send_id != case.send.id
+    )
+    recent = [at for at in counted if at > case.now - window]
+    # rolling: one more fits when all but max_count - 1 of them have left the window
+    frees = [recent[-cap.max_count] + window] if len(recent) >= cap.max_count else []
+    if cap.window_days == 1:
+        today = case.now.astimezone(case.zone).date()
+        same_day = [at for at in counted if at.astimezone(case.zone).date() == today]
+        if len(same_day) >= cap.max_count:
+            frees.append(_next_midnight(case))
+    return max(frees, default=None)
+
+
+def _next_midnight(case: _Case) -> datetime:
+    tomorrow = case.now.astimezone(case.zone).date() + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=case.zone).astimezone(
+        case.now.tzinfo
+    )
+
+
+_CHECKS: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
+    ("contact_exists", _exists),
+    ("in_time", _in_time),
+    ("tenant_running", _running),
+    ("not_refused", _not_refused),
+    ("consent", _agreed),
+    ("recipient_unchanged", _same_address),
+    ("facts_still_hold", _facts_hold),
+    ("quiet_hours", _awake),
+    ("frequency_caps", _under_caps),
+)

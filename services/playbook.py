@@ -1,0 +1,233 @@
+"""A tenant's playbook: everything a decision needs that is not about one contact.
+
+Built from versioned parts and kept in the process by their versions, so a change of any part takes
+effect with the next decision and the same parts are never built twice.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import TypeVar
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bandits.state import PolicyState, load_state
+from churn import artifact
+from churn.definition import ChurnDefinition, industry_definition
+from churn.features import churn_features, distinct
+from churn.model import HazardModel
+from engine.actions import ActionColumns
+from engine.chance import salt
+from engine.errors import ModelUnusable, NotFound
+from engine.features.spec import Feature
+from engine.ids import TenantId
+from engine.policy.settings import PolicyData
+from engine.profile import POLICY_FEATURES
+from rules.compiled import CompiledRules, compile_rules
+from rules.policy_data import read_policy
+from services.actions import actions_of, arms_known, prior_state
+from services.attributes import Attribute, attributes_of, is_from_health
+from services.publish_rules import ensure_rules, stored_rules
+from services.tenant_settings import TenantSettings, parse_settings
+from store.playbooks import Versions, find_model, find_policy_state, get_versions
+
+_KEPT = 64  # of each kind in the process; the largest, a model, is about 2 MB
+
+T = TypeVar("T")
+
+
+class _Kept:
+    """The last few things built, by a key that names their content."""
+
+    def __init__(self) -> None:
+        self._items: OrderedDict[object, object] = OrderedDict()
+
+    def get(self, key: object) -> object | None:
+        if key in self._items:
+            self._items.move_to_end(key)
+        return self._items.get(key)
+
+    def put(self, key: object, value: T) -> T:
+        self._items[key] = value
+        while len(self._items) > _KEPT:
+            self._items.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """What is in force for one tenant at one moment.
+
+    Attributes:
+        specs: every feature that rules, health model and policy read from history.
+        attributes: what is taken from the contact's own row.
+        event_types: what `specs` count; nothing else need be loaded.
+        model: None: the scorecard serves, and `tier_note` says why.
+        actions: with the effect that the bandit state's counts give.
+        seed: salts the treatment's draws; stands on every decision.
+    """
+
+    tenant_id: TenantId
+    tenant_name: str
+    settings: TenantSettings
+    rules: CompiledRules
+    rule_set_digest: str
+    specs: tuple[Feature, ...]
+    attributes: tuple[Attribute, ...]
+    event_types: tuple[str, ...]
+    definition: ChurnDefinition
+    model: HazardModel | None
+    model_digest: str | None
+    tier_note: str
+    actions: ActionColumns
+    policy: PolicyData
+    state: PolicyState
+    state_version: int
+    seed: int
+
+
+_playbooks, _rules, _models = _Kept(), _Kept(), _Kept()
+
+
+async def playbook_at(
+    connection: AsyncConnection, tenant_id: TenantId, as_of: datetime
+) -> Playbook:
+    """Return the playbook in force for decisions at `as_of`.
+
+    A tenant without rules gets the shipped ones of its industry, as its first version.
+    """
+    versions = await get_versions(connection, as_of)
+    if versions.rule_set_digest is None:
+        digest = await ensure_rules(connection, tenant_id, versions.industry)
+        versions = replace(versions, rule_set_digest=digest)
+    return await playbook_of(connection, tenant_id, versions)
+
+
+async def playbook_for_replay(
+    connection: AsyncConnection, tenant_id: TenantId, decision: Mapping[str, object]
+) -> Playbook:
+    """Return the playbook made of the versions that a stored decision names."""
+    now = await get_versions(connection, datetime.fromisoformat(str(decision["as_of"])))
+    model = decision["model_digest"]
+    named = replace(
+        now,
+        rule_set_digest=str(decision["rule_set_digest"]),
+        model_digest=None if model is None else str(model),
+        model_too_new=False,
+        policy_state_version=int(str(decision["policy_state_version"])),
+    )
+    return await playbook_of(connection, tenant_id, named)
+
+
+async def playbook_of(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions
+) -> Playbook:
+    """Return the playbook of these versions, built at most once per process.
+
+    Raises:
+        NotFound: a rule set or bandit state that the versions name is not stored any more.
+    """
+    key = (tenant_id, versions)
+    found = _playbooks.get(key)
+    if isinstance(found, Playbook):
+        return found
+    rules = await rules_of(connection, str(versions.rule_set_digest))
+    model, note = await _model_of(connection, versions)
+    settings = parse_settings(
+        versions.settings_json, name=versions.tenant_name, industry=versions.industry
+    )
+    definition = (
+        model.trained.definition
+        if model is not None
+        else industry_definition(versions.industry or "", settings.visit_types)
+    )
+    policy = shipped_policy()
+    state = arms_known(await _state_of(connection, versions, policy), rules.rule_set)
+    specs = distinct([*rules.features, *churn_features(definition), *POLICY_FEATURES])
+    attributes = attributes_of(specs, rules.rule_set.vocabulary)
+    from_history = tuple(s for s in specs if not is_from_health(s))
+    return _playbooks.put(
+        key,
+        Playbook(
+            tenant_id=tenant_id,
+            tenant_name=versions.tenant_name,
+            settings=settings,
+            rules=rules,
+            rule_set_digest=rules.rule_set.digest,
+            specs=from_history,
+            attributes=attributes,
+            event_types=event_types(from_history),
+            definition=definition,
+            model=model,
+            model_digest=versions.model_digest if model is not None else None,
+            tier_note=note,
+            actions=actions_of(rules.rule_set, state),
+            policy=policy,
+            state=state,
+            state_version=versions.policy_state_version,
+            seed=salt("treatment", str(tenant_id)) >> 1,
+        ),
+    )
+
+
+@cache
+def shipped_policy() -> PolicyData:
+    """Return the policy's numbers, read once."""
+    return read_policy().settings
+
+
+def event_types(specs: Sequence[Feature]) -> tuple[str, ...]:
+    """Return the event types that these features count, sorted."""
+    named = {
+        name
+        for spec in specs
+        for name in (*spec.types, *spec.of_types, *spec.closed_by, spec.anchor or "")
+    }
+    return tuple(sorted(named - {""}))
+
+
+async def rules_of(connection: AsyncConnection, digest: str) -> CompiledRules:
+    """Return a stored rule set, compiled at most once per process."""
+    found = _rules.get(digest)
+    if isinstance(found, CompiledRules):
+        return found
+    return _rules.put(digest, compile_rules(await stored_rules(connection, digest)))
+
+
+async def _model_of(
+    connection: AsyncConnection, versions: Versions
+) -> tuple[HazardModel | None, str]:
+    """The model, or None with the reason in words; a model that fails its checks is no model."""
+    digest = versions.model_digest
+    if digest is None:
+        if versions.model_too_new:
+            return None, "scorecard: the model has seen data after this moment"
+        return None, "scorecard: no model has been trained for this tenant"
+    found = _models.get(digest)
+    if isinstance(found, HazardModel):
+        return found, "model"
+    stored = await find_model(connection, digest)
+    if stored is None:
+        return None, f"scorecard: the model {digest[:12]} is not stored any more"
+    try:
+        model = HazardModel(artifact.load(stored, expected_digest=digest))
+    except ModelUnusable as error:
+        return None, f"scorecard: {error.message}"
+    return _models.put(digest, model), "model"
+
+
+async def _state_of(
+    connection: AsyncConnection, versions: Versions, policy: PolicyData
+) -> PolicyState:
+    if versions.policy_state_version == 0:
+        return prior_state(policy.exploration_floor)
+    stored = await find_policy_state(connection, versions.policy_state_version)
+    if stored is None:
+        raise NotFound(
+            f"The bandit state {versions.policy_state_version} is not stored any more.",
+            hint="Restore it from a backup; decisions made with it can't be replayed without.",
+        )
+    return load_state(orjson.loads(stored))

@@ -1,0 +1,191 @@
+"""Promise a message: compose it, put it into the outbox in the decision's own transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from content.brief import SMS_LIMITS, Brief, Limits
+from content.compose import Composed, MessageRequest, compose
+from content.draft import ModelSettings
+from content.facts import FACTS
+from engine.actions import Action
+from engine.errors import InvalidInput, NotFound
+from engine.ids import ContactId, DecisionId, SendId
+from engine.policy.quiet_hours import zone_or_utc
+from services.decision_rows import Recorded
+from services.playbook import Playbook
+from services.profiles import Address
+from services.tenant_settings import identity_of
+from services.unsubscribe import make_token
+from services.wiring import Runtime
+from store.sends import NewSend, add_sends, notify_wake
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What became of the message of a decision.
+
+    Attributes:
+        status: promised | duplicate (the same action was promised this day already) | too_late (its
+            time is over: a decision about the past) | not_composed | nothing | dry_run.
+        send_id: of the outbox row; None unless promised.
+        content: subject and text; None unless composed.
+        detail: why, in words; empty if there is nothing to add.
+    """
+
+    status: str
+    send_id: UUID | None = None
+    content: dict[str, str | None] | None = None
+    detail: str = ""
+
+
+async def promise_send(
+    connection: AsyncConnection,
+    runtime: Runtime,
+    playbook: Playbook,
+    recorded: Recorded,
+    address: Address,
+    *,
+    draft: bool = True,
+) -> Promise:
+    """Compose the message of a decision and add it to the outbox; wake the workers on commit.
+
+    `draft` allows a language model where one is configured. A message that can't be composed is
+    no error of the decision: the promise says why.
+    """
+    action, row = recorded.action, recorded.row
+    if action is None:
+        return Promise("nothing")
+    channel = str(row["channel"])
+    send_at = datetime.fromisoformat(str(row["send_at"]))
+    as_of = datetime.fromisoformat(str(row["as_of"]))
+    not_after = max(send_at + timedelta(hours=2), as_of + timedelta(hours=action.send_within_hours))
+    if not_after <= runtime.clock.now():
+        return Promise("too_late", detail=f"it had to leave by {not_after.isoformat()}")
+    recipient = address.of(channel)
+    sender = playbook.settings.sender
+    if recipient is None or (sender is None and channel != "call_task"):
+        return Promise("not_composed", detail="the recipient's or sender's address is missing")
+    try:
+        composed = await _compose(runtime, playbook, recorded, address, allow_draft=draft)
+    except (InvalidInput, NotFound) as error:
+        return Promise("not_composed", detail=f"{error.code}: {error.message}")
+    send_id = SendId(UUID(str(row["id"])))
+    local_day = as_of.astimezone(zone_or_utc(_zone(row))).date()
+    content = {"subject": composed.message.subject, "text": composed.message.text}
+    send = NewSend(
+        id=send_id,
+        decision_id=DecisionId(send_id),
+        contact_id=ContactId(UUID(str(row["contact_id"]))),
+        dedupe_key=f"{row['contact_id']}/{action.id}/{row['subject']}/{local_day}",
+        action=action.id,
+        purpose=action.purpose,
+        channel=channel,
+        recipient=recipient,
+        content={
+            **content,
+            "html": composed.message.html,
+            "headers": dict(composed.message.headers),
+            "sender": {
+                "name": "" if sender is None else sender.name,
+                "email": playbook.settings.sender_email,
+            },
+        },
+        content_source=_source(composed),
+        next_at=send_at,
+        not_after=not_after,
+        decided_at=as_of,
+        still=action.still,
+    )
+    if not await add_sends(connection, playbook.tenant_id, [send]):
+        return Promise("duplicate", content=content)
+    await notify_wake(connection, playbook.tenant_id, "deliver")
+    return Promise("promised", send_id, content)
+
+
+async def _compose(
+    runtime: Runtime, playbook: Playbook, recorded: Recorded, address: Address, *, allow_draft: bool
+) -> Composed:
+    action, row = recorded.action, recorded.row
+    assert action is not None  # noqa: S101 - the caller returned before
+    settings, channel = playbook.settings, str(row["channel"])
+    facts = _facts(playbook, recorded, address)
+    contact = ContactId(UUID(str(row["contact_id"])))
+    token = make_token(
+        runtime.settings.secret.get_secret_value(), playbook.tenant_id, contact, channel
+    )
+    model = _model(runtime) if allow_draft and channel != "call_task" else None
+    return await compose(
+        MessageRequest(
+            template=action.template,
+            variant=str(row["variant"]),
+            channel=channel,
+            facts=facts,
+            sender=identity_of(settings, playbook.tenant_name),
+            unsubscribe_url=f"{runtime.settings.public_url}/v1/unsubscribe/{token}",
+            brief=None if model is None else _brief(playbook, action, channel, facts),
+        ),
+        settings=model,
+        deadline_seconds=runtime.settings.llm_timeout_seconds,
+    )
+
+
+def _model(runtime: Runtime) -> ModelSettings | None:
+    settings = runtime.settings
+    if settings.llm_base_url is None:
+        return None
+    return ModelSettings(
+        settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.llm_model
+    )
+
+
+def _brief(playbook: Playbook, action: Action, channel: str, facts: dict[str, str]) -> Brief:
+    rule = next(r for r in playbook.rules.rules if r.id == action.rule)
+    known = (*facts, "practice_name", "practice_phone")
+    return Brief(
+        intent=rule.title[:300],
+        channel=channel,
+        placeholders=tuple(n for n in FACTS if n in known and not FACTS[n].staff_only),
+        limits=SMS_LIMITS if channel == "sms" else Limits(),
+    )
+
+
+def _facts(playbook: Playbook, recorded: Recorded, address: Address) -> dict[str, str]:
+    row, action = recorded.row, recorded.action
+    assert action is not None  # noqa: S101 - as above
+    features = row["profile"]["row"]
+    local = datetime.fromisoformat(str(row["as_of"])).astimezone(zone_or_utc(_zone(row)))
+    rule = next(r for r in playbook.rules.rules if r.id == action.rule)
+    facts = {"reason": rule.title} | {
+        name: value
+        for name, value in (
+            ("first_name", address.first_name),
+            ("full_name", address.full_name),
+            ("contact_phone", address.phone),
+        )
+        if value
+    }
+    if (days := features.get("days_since_last_visit")) is not None:
+        visit = (local.replace(tzinfo=None) - timedelta(days=days)).date()
+        facts["last_visit_date"] = f"{visit:%B} {visit.day}, {visit.year}"
+    if (days := features.get("next_booking_in_days")) is not None:
+        starts = local.replace(tzinfo=None) + timedelta(days=days, milliseconds=1)
+        facts["appointment_date"] = f"{starts:%A}, {starts:%B} {starts.day}"
+        facts["appointment_time"] = f"{starts:%I:%M %p}".lstrip("0").lower()
+    return facts
+
+
+def _zone(row: dict[str, object]) -> str | None:
+    profile = row["profile"]
+    assert isinstance(profile, dict)  # noqa: S101 - decision_rows wrote it
+    zone = profile["zone"]
+    return None if zone is None else str(zone)
+
+
+def _source(composed: Composed) -> str:
+    """Who worded it: 'template', 'llm:<model>', or 'template (<why the draft did not serve>)'."""
+    if composed.source == "llm":
+        return f"llm:{composed.model}"
+    return f"template ({composed.fallback_reason})" if composed.fallback_reason else "template"

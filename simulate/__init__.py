@@ -1,0 +1,1 @@
+"""A synthetic business with known truth: for the demo, tests and measurement."""

@@ -1,0 +1,124 @@
+"""What is known at this moment of the people we are about to write to: asked just before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.ids import ContactId, SendId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A message that has reached a contact, or may have."""
+
+    send_id: SendId
+    contact_id: ContactId
+    purpose: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A contact as a message needs it.
+
+    Attributes:
+        timezone: IANA name, None if the CRM has none.
+        do_not: channels that the CRM's flags forbid.
+        unsubscribed: from any of the CRM's campaigns.
+    """
+
+    contact_id: ContactId
+    email: str | None
+    phone: str | None
+    mobile_phone: str | None
+    timezone: str | None
+    do_not: frozenset[str]
+    unsubscribed: bool
+
+
+async def list_recipients(
+    connection: AsyncConnection, tenant_id: TenantId, contact_ids: Sequence[ContactId]
+) -> dict[ContactId, Recipient]:
+    """Return those of the contacts that exist, by id."""
+    rows = await connection.execute(
+        text(
+            "SELECT c.id, c.email, c.phone, c.mobile_phone, c.timezone, c.do_not_email, "
+            "c.do_not_sms, c.do_not_call, EXISTS (SELECT FROM crm_campaign_memberships m "
+            "WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id "
+            "AND m.status = 'unsubscribed') AS unsubscribed "
+            "FROM crm_contacts c WHERE c.tenant_id = :tenant_id "
+            "AND c.id = ANY(cast(:contacts AS uuid[]))"
+        ),
+        {"tenant_id": tenant_id, "contacts": list(contact_ids)},
+    )
+    return {
+        row.id: Recipient(
+            contact_id=row.id,
+            email=row.email,
+            phone=row.phone,
+            mobile_phone=row.mobile_phone,
+            timezone=row.timezone,
+            do_not=frozenset(
+                channel
+                for channel, forbidden in (
+                    ("email", row.do_not_email),
+                    ("sms", row.do_not_sms),
+                    ("call_task", row.do_not_call),
+                )
+                if forbidden
+            ),
+            unsubscribed=row.unsubscribed,
+        )
+        for row in rows
+    }
+
+
+async def list_newest_events(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    contact_ids: Sequence[ContactId],
+    *,
+    since: datetime,
+) -> dict[ContactId, dict[str, datetime]]:
+    """Return, by contact, event type -> when the newest one happened or became known.
+
+    Only what happened or became known after `since`: a booking of last week that the CRM
+    reported an hour ago is news to whatever was decided before.
+    """
+    rows = await connection.execute(
+        text(
+            "SELECT contact_id, type, max(greatest(occurred_at, known_at)) FROM keepwell.events "
+            "WHERE tenant_id = :tenant_id AND contact_id = ANY(cast(:contacts AS uuid[])) "
+            "AND greatest(occurred_at, known_at) > :since GROUP BY contact_id, type"
+        ),
+        {"tenant_id": tenant_id, "contacts": list(contact_ids), "since": since},
+    )
+    newest: dict[ContactId, dict[str, datetime]] = {}
+    for contact_id, kind, at in rows:
+        newest.setdefault(contact_id, {})[kind] = at
+    return newest
+
+
+async def list_touches(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    contact_ids: Sequence[ContactId],
+    *,
+    since: datetime,
+) -> list[Touch]:
+    """List what has reached the contacts since a moment, or may have: sent, sending, unknown."""
+    rows = await connection.execute(
+        text(
+            "SELECT id, contact_id, purpose, at FROM ("
+            "SELECT s.id, s.contact_id, s.purpose, coalesce(s.sent_at, (SELECT max(a.started_at) "
+            "FROM keepwell.attempts a WHERE a.tenant_id = s.tenant_id AND a.send_id = s.id)) AS at "
+            "FROM keepwell.sends s WHERE s.tenant_id = :tenant_id "
+            "AND s.contact_id = ANY(cast(:contacts AS uuid[])) "
+            "AND s.state IN ('sent', 'sending', 'unknown')) t WHERE at >= :since ORDER BY at, id"
+        ),
+        {"tenant_id": tenant_id, "contacts": list(contact_ids), "since": since},
+    )
+    return [Touch(*row) for row in rows]
