@@ -72,25 +72,28 @@ def check_columns(mapping: Mapping, found: list[str]) -> None:
         InvalidMapping: names the missing ones, the nearest names and the columns found.
     """
     findings = Findings(mapping.file, mapping.text)
-    listed = ", ".join(found)
+    told: set[str] = set()
     for use in mapping.uses:
-        if use.name not in found:
+        if use.name not in found and use.name not in told:
+            told.add(use.name)
             near = suggestion(use.name, found)
             findings.add(
                 NO_SUCH_COLUMN,
-                f'the file has no column "{use.name}"; it has: {listed}',
+                f'the file has no column "{use.name}"',
                 use.place,
                 hint="" if near.startswith("use one of") else near,
             )
-    _refuse(findings)
+    _refuse(findings, f"; the file has the columns: {', '.join(found)}")
 
 
-def _refuse(findings: Findings) -> None:
+def _refuse(findings: Findings, more: str = "") -> None:
     found = findings.in_order()
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise InvalidMapping(
-            f"{count} in {findings.file}", found, hint="docs/importing.md describes the format."
+            f"{count} in {findings.file}{more}",
+            found,
+            hint="docs/importing.md describes the format.",
         )
 
 

@@ -22,6 +22,9 @@ from services.profiles import one_profile
 from services.wiring import Runtime
 from store.decisions import get_decision
 
+_FLOATS = frozenset(
+    {"score_cents", "selection_probability", "hazard_30d", "hazard_60d", "hazard_90d"}
+)
 _TRACE_FIELDS_LEFT_OUT = frozenset({"tenant_id", "decision_id", "position"})
 
 
@@ -63,7 +66,7 @@ def _tampering(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for field, document in (
         ("profile_digest", row["profile"]),
-        ("decision_digest", {name: _instant(name, row[name]) for name in OUTCOME_FIELDS}),
+        ("decision_digest", {name: _as_written(name, row[name]) for name in OUTCOME_FIELDS}),
     ):
         now = digest_of(document)
         if now != row[field]:
@@ -96,7 +99,7 @@ def _recomputed(
     found = [
         _difference("decision", name, row[name], again.row[name])
         for name in OUTCOME_FIELDS
-        if _instant(name, row[name]) != again.row[name]
+        if _as_written(name, row[name]) != again.row[name]
     ]
     if len(candidates) != len(again.candidates):
         found.append(_difference("candidates", "count", len(candidates), len(again.candidates)))
@@ -128,11 +131,11 @@ def _changes(path: str, stored: object, now: object) -> list[dict[str, Any]]:
     return [] if stored == now else [_difference("sources", path, stored, now)]
 
 
-def _instant(name: str, value: object) -> object:
-    """A moment as decision_rows writes it: PostgreSQL gives it back in its own form."""
+def _as_written(name: str, value: object) -> object:
+    """A value as decision_rows wrote it: PostgreSQL has forms of its own for moments and 5.0."""
     if name == "send_at" and isinstance(value, str):
         return datetime.fromisoformat(value).isoformat()
-    return value
+    return float(value) if name in _FLOATS and isinstance(value, int) else value
 
 
 def _difference(where: str, field: str, stored: object, now: object) -> dict[str, Any]:
