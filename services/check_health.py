@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DatabaseUnavailable
+from services.settings import Settings
 from services.wiring import Runtime
 from store.catalogue import (
     get_server,
@@ -71,7 +72,7 @@ async def check_health(runtime: Runtime) -> list[Check]:
         _redis(runtime.redis_url),
         _smtp(runtime.settings.smtp_url),
     )
-    return [*_versions(), *parts[0], parts[1], parts[2]]
+    return [*_versions(), _secret(runtime), *parts[0], parts[1], parts[2]]
 
 
 def _versions() -> list[Check]:
@@ -93,6 +94,15 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
+
+
+def _secret(runtime: Runtime) -> Check:
+    # with the published default anybody could sign unsubscribe links
+    default = Settings.model_fields["secret"].default
+    if runtime.embedded or runtime.settings.secret != default:
+        return Check("secret", "ok", "Fit for where this runs.")
+    hint = "Set KEEPWELL_SECRET to at least 32 random characters, and keep it: links depend on it."
+    return Check("secret", "failed", "Unsubscribe links are signed with the default.", hint)
 
 
 async def _with_database(

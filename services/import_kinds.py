@@ -237,7 +237,7 @@ class Mapping:
         name: file name without extension.
         text: the file itself, for its digest and for findings.
         source: stands on events and activities as where they come from.
-        time_zone: of local times; also of contacts without a zone of their own.
+        time_zone: of local times in the file.
         ignore_offsets: True: a 'Z' or '+02:00' behind a time means nothing, the time is local.
         date_only: columns that hold a day, with the local time of day that is taken instead.
         formats: strptime formats of columns that are not ISO 8601.
@@ -257,3 +257,9 @@ class Mapping:
     delimiter: str = ","
     anonymous: bool = False
     tenant: TenantSection | None = None
+
+    @property
+    def home_zone(self) -> str:
+        """Zone of contacts without one of their own: the tenant's, else that of the file."""
+        settings = {} if self.tenant is None else self.tenant.settings
+        return str(settings.get("timezone", self.time_zone))

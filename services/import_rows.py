@@ -119,7 +119,7 @@ def _plain(cells: Cells, record: Record, mapping: Mapping) -> tuple[str, pl.Data
         extra = _extra(cells, record)
     frame = frame.with_columns(series.alias(name) for name, series in fields.items())
     if record.kind == "contact" and "timezone" not in fields:
-        frame = frame.with_columns(pl.lit(mapping.time_zone).alias("timezone"))
+        frame = frame.with_columns(pl.lit(mapping.home_zone).alias("timezone"))
     frame = frame.with_columns(
         pl.col(name).fill_null(value=False)
         for name, kind in KINDS[record.kind].fields.items()

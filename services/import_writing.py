@@ -160,7 +160,9 @@ class _Writer:
     async def _consents(self, consents: pl.DataFrame, created: pl.DataFrame) -> None:
         contact = key_of("contact")
         granted = (
+            # in the order of the index that grows: neighbours share its pages
             consents.join(created, left_on=contact, right_on=KEY)
+            .sort(contact, maintain_order=True)
             .group_by(contact, "channel", "purpose", maintain_order=True)
             .agg(
                 pl.col("internal_id", "basis").first(),

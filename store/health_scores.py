@@ -1,5 +1,6 @@
 """Rows of customer_health_scores: one per contact and moment, history kept."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -50,5 +51,23 @@ async def list_health_scores(
             "WHERE contact_id = :contact ORDER BY as_of DESC NULLS LAST LIMIT :limit"
         ),
         {"contact": contact_id, "limit": limit},
+    )
+    return [orjson.loads(row[0]) for row in rows]
+
+
+async def list_at_risk(
+    connection: AsyncConnection, as_of: datetime, *, limit: int = 10
+) -> list[dict[str, Any]]:
+    """Return who may still be kept: scored at `as_of`, most likely to leave first.
+
+    Contacts past their limit have left already and are not among them.
+    """
+    rows = await connection.execute(
+        text(
+            "SELECT row_to_json(h)::text FROM customer_health_scores h "
+            "WHERE as_of = :as_of AND hazard_90d < 1 "
+            "ORDER BY hazard_90d DESC, contact_id LIMIT :limit"
+        ),
+        {"as_of": as_of, "limit": limit},
     )
     return [orjson.loads(row[0]) for row in rows]

@@ -103,7 +103,7 @@ async def add_entities(
         text(
             "INSERT INTO keepwell.external_ids (tenant_id, entity, external_id, internal_id) "
             f"SELECT :tenant, :entity, s.external_id, {found} FROM staging s "
-            f"LEFT JOIN {table} own ON own.id = s.id {same_email}"
+            f"LEFT JOIN {table} own ON own.id = s.id {same_email} ORDER BY s.external_id"
         ),
         tenant,
     )
@@ -183,8 +183,10 @@ async def add_consents(
     listed = ", ".join(columns)
     added = await connection.execute(
         text(
-            f"INSERT INTO keepwell.consents (tenant_id, {listed}) "
-            f"SELECT :tenant, {listed} FROM staging ON CONFLICT DO NOTHING"
+            # the clock is read once: as a default it would be called for each row
+            f"INSERT INTO keepwell.consents (tenant_id, {listed}, recorded_at) "
+            f"SELECT :tenant, {listed}, clock.at "
+            "FROM staging, (SELECT keepwell.clock() AS at OFFSET 0) clock ON CONFLICT DO NOTHING"
         ),
         {"tenant": tenant_id},
     )

@@ -215,3 +215,11 @@ async def find_contact(connection: AsyncConnection, contact_id: ContactId) -> bo
         text("SELECT true FROM crm_contacts WHERE id = :id"), {"id": contact_id}
     )
     return bool(found)
+
+
+async def list_names(connection: AsyncConnection) -> dict[str, str]:
+    """Return full names by contact id, of those who have one."""
+    rows = await connection.execute(
+        text("SELECT id::text, full_name FROM crm_contacts WHERE full_name <> ''")
+    )
+    return {row[0]: row[1] for row in rows}
