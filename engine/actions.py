@@ -32,6 +32,7 @@ class Action:
         goal_event, goal_window_days: what counts as success, and for how long.
         still: facts checked again when the send is claimed.
         shadow: decided and recorded, contacts nobody.
+        needs_approval: nothing is sent until a person has approved it.
         variants: content variants by channel.
     """
 
@@ -53,6 +54,7 @@ class Action:
     goal_window_days: int = 14
     still: tuple[Mapping[str, str], ...] = ()
     shadow: bool = False
+    needs_approval: bool = False
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

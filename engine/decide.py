@@ -4,7 +4,7 @@ Read from top to bottom: each line is a stage of the policy.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from engine.reasons import Reason
 from engine.slots import SLOTS
 from engine.treatment import TreatmentPolicy, TreatmentRequest, Treatments
 
-# messages of one slot spread over this long, so that a practice's telephone does not ring at once
+# messages of one slot spread over this long, or what is left of it, so that a practice's telephone
+# does not ring at once
 SPREAD_SECONDS = 2700.0
 
 
@@ -91,7 +92,9 @@ def decide(
 
     chosen = np.flatnonzero(winner >= 0)
     rows = winner[chosen]
-    keys = mixed(contacts.keys[chosen], salt(moment.tenant, moment.as_of.isoformat()))
+    keys = mixed(
+        contacts.keys[chosen], salt(moment.tenant, moment.as_of.astimezone(UTC).isoformat())
+    )
     treatments = choose(
         TreatmentRequest(
             action=candidates.action[rows],
@@ -101,8 +104,9 @@ def decide(
             keys=mixed(keys, moment.seed),
         )
     )
-    opens = times[contacts.zone[chosen], treatments.slot] if len(chosen) else times[:0, 0]
-    spread = uniform(keys, salt("spread")) * SPREAD_SECONDS
+    where = (contacts.zone[chosen], treatments.slot)
+    opens, left_us = times.opens[where], times.closes[where] - times.opens[where]
+    spread = uniform(keys, salt("spread")) * np.minimum(left_us / 1e6, SPREAD_SECONDS)
     return Decisions(
         candidates=candidates,
         winner=winner,

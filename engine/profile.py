@@ -103,7 +103,9 @@ def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
         consent=np.array(consent, dtype=np.int64).reshape(
             len(profiles), len(CHANNELS), len(PURPOSES)
         ),
-        sends=np.array([p.sends for p in profiles], dtype=np.int64).reshape(len(profiles), -1),
+        sends=np.array([p.sends for p in profiles], dtype=np.int64).reshape(
+            len(profiles), len(profiles[0].sends) if profiles else 0
+        ),
         recent_sends=np.array([p.recent_sends for p in profiles], dtype=np.int64),
         open_complaint=np.array([_complains(p.row) for p in profiles], dtype=np.bool_),
         context=context,

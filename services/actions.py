@@ -42,6 +42,7 @@ def _action(rule: Rule, state: PolicyState) -> Action:
         goal_window_days=then.goal.within_days,
         still=tuple({"no": fact.event} for fact in then.still),
         shadow=rule.status == "shadow",
+        needs_approval=then.needs_approval,
         variants={channel: list_variants(then.template, channel) for channel in then.channels},
     )
 

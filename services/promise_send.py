@@ -29,7 +29,8 @@ class Promise:
 
     Attributes:
         status: promised | duplicate (the same action was promised this day already) | too_late (its
-            time is over: a decision about the past) | not_composed | nothing | dry_run.
+            time is over: a decision about the past) | not_composed | needs_approval |
+            nothing | dry_run.
         send_id: of the outbox row; None unless promised.
         content: subject and text; None unless composed.
         detail: why, in words; empty if there is nothing to add.
@@ -41,7 +42,7 @@ class Promise:
     detail: str = ""
 
 
-async def promise_send(
+async def promise_send(  # noqa: PLR0911 - one return per way it can end
     connection: AsyncConnection,
     runtime: Runtime,
     playbook: Playbook,
@@ -58,6 +59,8 @@ async def promise_send(
     action, row = recorded.action, recorded.row
     if action is None:
         return Promise("nothing")
+    if action.needs_approval:
+        return Promise("needs_approval", detail="a person has to approve it; nothing is sent")
     channel = str(row["channel"])
     send_at = datetime.fromisoformat(str(row["send_at"]))
     as_of = datetime.fromisoformat(str(row["as_of"]))

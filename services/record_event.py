@@ -12,6 +12,7 @@ from bandits.rewards import REWARD_LADDER
 from engine.errors import DecisionNotFound, InvalidInput
 from engine.ids import TenantId
 from services.playbook import rules_of
+from services.publish_rules import RuleSetNotFound
 from store.decisions import get_decision
 from store.events import (
     SentDecision,
@@ -128,7 +129,10 @@ async def _kind(connection: AsyncConnection, event: StoredEvent, sent: SentDecis
     age = event.occurred_at - sent.sent_at
     if event.type in _ANSWERS:
         return _ANSWERS[event.type] if age <= _ANSWER_WINDOW else None
-    rules = (await rules_of(connection, sent.rule_set_digest)).rule_set
+    try:
+        rules = (await rules_of(connection, sent.rule_set_digest)).rule_set
+    except RuleSetNotFound:
+        return None  # the event is recorded all the same; nobody can say any more what the goal was
     rule = next((r for r in rules.rules if r.id == sent.rule), None)
     if rule is None:
         return None

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import KeepwellError
+from engine.errors import KeepwellError, Unavailable
 from engine.ids import ContactId, TenantId
 from engine.profile import profile_from
 from services.decision_rows import OUTCOME_FIELDS, decision_rows, digest_of, libraries
@@ -48,6 +48,8 @@ async def replay_decision(
         differences += _versions(row, playbook)
         differences += _recomputed(row, candidates, playbook, as_of)
         changed = await _sources(connection, row, playbook, as_of)
+    except Unavailable:
+        raise
     except KeepwellError as error:
         differences.append(_difference("versions", error.code, None, error.message))
         changed = []

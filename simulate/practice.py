@@ -19,14 +19,14 @@ NO_SHOW_BEFORE_LEAVING = 0.35  # who is about to leave misses more often: the si
 REBOOK_AFTER_NO_SHOW = 0.6
 CANCEL = 0.06
 POSTPONE = 0.2  # a visit put off once, by up to a whole interval: silence is not leaving
-_FIRST = (
+_FIRST = (  # noqa: SIM905 - twenty names read better on two lines than on twenty
     "Ana Ben Carla David Elena Frank Grace Hugo Irene Jonas Kira Liam Maria Noah Olga Paul Rosa "
     "Sam Tina Victor"
-).split()  # noqa: SIM905 - twenty names read better on two lines than on twenty
-_LAST = (
+).split()
+_LAST = (  # noqa: SIM905 - as above
     "Abbott Brook Castle Dale Ellis Field Grove Hill Ivers Jarvis Kent Lane Marsh Noble Oakes "
     "Price Quill Reed Shore Tate"
-).split()  # noqa: SIM905 - as above
+).split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.errors import DatabaseUnavailable
@@ -35,6 +36,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=10,
+            hide_parameters=True,  # they hold personal data; errors are logged
             connect_args={"connect_timeout": 5, "prepare_threshold": 3},
         )
         self._offset = f"{clock_offset.total_seconds():.6f} s"
@@ -59,7 +61,7 @@ class Database:
     async def _begin(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await self._enter(tenant)
-        except (OperationalError, InterfaceError, TimeoutError, OSError) as error:
+        except (OperationalError, InterfaceError, PoolTimeout, TimeoutError, OSError) as error:
             raise _unavailable(error) from error
         try:
             yield connection

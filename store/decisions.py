@@ -1,31 +1,37 @@
 """Decisions and their candidates: written once, never changed."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 import polars as pl
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DecisionNotFound
 from engine.ids import TenantId
 from store.bulk import copy_in
 
-# One statement, one round trip: the candidates are written only if the decision is new.
-_ADD = text("""
-  WITH decided AS (
-    INSERT INTO keepwell.decisions
-    SELECT * FROM json_populate_record(NULL::keepwell.decisions, cast(:decision AS json))
-    ON CONFLICT (tenant_id, id) DO NOTHING RETURNING id
-  ), traced AS (
-    INSERT INTO keepwell.candidates
-    SELECT r.* FROM json_populate_recordset(NULL::keepwell.candidates, cast(:rows AS json)) r
-     WHERE EXISTS (SELECT FROM decided)
-  )
-  SELECT count(*) FROM decided
-""")
+
+@cache
+def _add_statement(columns: tuple[str, ...]) -> TextClause:
+    """One statement, one round trip; the candidates are written only if the decision is new."""
+    named = ", ".join(columns)  # what is not given keeps the table's default
+    return text(f"""
+      WITH decided AS (
+        INSERT INTO keepwell.decisions ({named})
+        SELECT {named}
+          FROM json_populate_record(NULL::keepwell.decisions, cast(:decision AS json))
+        ON CONFLICT (tenant_id, id) DO NOTHING RETURNING id
+      ), traced AS (
+        INSERT INTO keepwell.candidates
+        SELECT r.* FROM json_populate_recordset(NULL::keepwell.candidates, cast(:rows AS json)) r
+         WHERE EXISTS (SELECT FROM decided)
+      )
+      SELECT count(*) FROM decided
+    """)
 
 
 async def add_decision(
@@ -38,7 +44,7 @@ async def add_decision(
     Keys are the tables' columns.
     """
     added = await connection.scalar(
-        _ADD,
+        _add_statement(tuple(decision)),
         {
             "decision": orjson.dumps(decision).decode(),
             "rows": orjson.dumps(candidates).decode(),

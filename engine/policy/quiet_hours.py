@@ -31,25 +31,41 @@ def next_allowed_at(
     """Return the earliest moment, not before `at`, within the windows and the slot; UTC.
 
     `slot` is a part of the day in minutes after local midnight, [start, end). None if the two
-    never meet. A start in the hour that daylight saving skips moves to the hour after it.
+    never meet. A start that daylight saving skips moves to the moment the clocks have moved; of an
+    hour that comes twice the second pass is left out.
     """
-    local = at.astimezone(zone)
+    span = next_span(at, zone, windows, slot=slot)
+    return None if span is None else span[0]
+
+
+def next_span(
+    at: datetime, zone: ZoneInfo, windows: Sequence[Window], *, slot: tuple[int, int] = (0, 1440)
+) -> tuple[datetime, datetime] | None:
+    """Return the next span, [start, end) in UTC, of `next_allowed_at`; it starts at `at` if open."""
+    today = at.astimezone(zone).date()
     for days in range(_SEARCH_DAYS):
-        day = local.date() + timedelta(days=days)
+        day = today + timedelta(days=days)
         window = windows[day.weekday()]
         if window is None:
             continue
         start, end = max(window[0], slot[0]), min(window[1], slot[1])
         if start >= end:
             continue
-        opens = _utc_of(day, start, zone)
-        if opens >= at:
-            return opens
-        if at < _utc_of(day, end, zone):
-            return at.astimezone(UTC)
+        opens, closes = max(at.astimezone(UTC), _utc_of(day, start, zone)), _utc_of(day, end, zone)
+        if opens < closes:
+            return opens, closes
     return None
 
 
 def _utc_of(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    """The first moment whose wall clock shows at least this time of this day."""
     wall = datetime.combine(day, time(0)) + timedelta(minutes=minute)
-    return wall.replace(tzinfo=zone).astimezone(UTC)
+    early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if early.astimezone(zone).replace(tzinfo=None) == wall:
+        return early
+    # the clocks skip this time: the change lies between the two readings, to the second
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) // timedelta(seconds=2) * timedelta(seconds=1)
+        before = middle.astimezone(zone).replace(tzinfo=None) < wall
+        early, late = (middle, late) if before else (early, middle)
+    return late

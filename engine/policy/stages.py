@@ -1,7 +1,7 @@
 """The policy's stages: each takes the candidates, adds verdicts with reasons, drops no row."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -18,7 +18,7 @@ from engine.candidates import (
 )
 from engine.chance import salt, uniform
 from engine.columns import Bools, Ints
-from engine.policy.quiet_hours import next_allowed_at, zone_or_utc
+from engine.policy.quiet_hours import next_span, zone_or_utc
 from engine.policy.settings import PolicyData
 from engine.reasons import Reason, Stage
 from engine.slots import SLOTS
@@ -79,34 +79,47 @@ def suppression(candidates: Candidates, actions: ActionColumns) -> Candidates:
     return remove(candidates, resting, Stage.SUPPRESSION, Reason.COOLDOWN)
 
 
+@dataclass(frozen=True, slots=True)
+class SlotTimes:
+    """When each slot is open next in each zone; microseconds since 1970 UTC, (zones, slots).
+
+    Attributes:
+        opens: -1 where the slot never meets the legal window.
+        closes: the first moment that is too late, -1 as above.
+    """
+
+    opens: Ints
+    closes: Ints
+
+
 def quiet_hours(
-    candidates: Candidates, actions: ActionColumns, times: Ints, contacts: Contacts, as_of_us: int
+    candidates: Candidates,
+    actions: ActionColumns,
+    times: SlotTimes,
+    contacts: Contacts,
+    as_of_us: int,
 ) -> Candidates:
     """Which slots are legal and still in time; without any the row is removed.
 
     `times` is `slot_times(...)`.
     """
-    at = times[contacts.zone[candidates.contact]]
+    at = times.opens[contacts.zone[candidates.contact]]
     too_late_us = as_of_us + actions.send_within_hours[candidates.action] * 3_600_000_000
     allowed = (at >= 0) & (at <= too_late_us[:, None])
     marked = replace(candidates, slot_allowed=allowed)
     return remove(marked, np.asarray(~allowed.any(axis=1)), Stage.QUIET_HOURS, Reason.NO_LEGAL_SLOT)
 
 
-def slot_times(zones: Sequence[str], policy: PolicyData, as_of: datetime) -> Ints:
-    """Return when each slot opens next in each zone, (zones, slots).
-
-    Microseconds since 1970 UTC; -1 where the slot never meets the legal window.
-    """
-    rows = []
-    for name in zones:
+def slot_times(zones: Sequence[str], policy: PolicyData, as_of: datetime) -> SlotTimes:
+    """Return when each slot is open next in each zone, not before `as_of`."""
+    times = np.full((2, len(zones), len(SLOTS)), -1, dtype=np.int64)
+    for row, name in enumerate(zones):
         zone = zone_or_utc(name)
-        opens = [
-            next_allowed_at(as_of, zone, policy.windows, slot=(slot.start, slot.end))
-            for slot in SLOTS
-        ]
-        rows.append([-1 if at is None else to_us(at) for at in opens])
-    return np.array(rows, dtype=np.int64).reshape(len(zones), len(SLOTS))
+        for column, slot in enumerate(SLOTS):
+            span = next_span(as_of, zone, policy.windows, slot=(slot.start, slot.end))
+            if span is not None:
+                times[:, row, column] = to_us(span[0]), to_us(span[1])
+    return SlotTimes(times[0], times[1])
 
 
 def to_us(at: datetime) -> int:

@@ -1,0 +1,123 @@
+"""One tenant's ids are worth nothing to another; the routes are read from the OpenAPI document."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from tests.integration.api.conftest import make_contact
+
+pytestmark = pytest.mark.integration
+
+WITH_ID = [
+    ("get", "/v1/contacts/{contact}"),
+    ("get", "/v1/contacts/{contact}/health"),
+    ("post", "/v1/contacts/{contact}/next-best-action"),
+    ("get", "/v1/decisions/{decision}"),
+    ("post", "/v1/decisions/{decision}/replay"),
+]
+
+
+@pytest.fixture
+async def decision(client, key, contact) -> str:
+    answer = await client.post(f"/v1/contacts/{contact.id}/next-best-action", headers=key)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["id"]
+
+
+@pytest.fixture
+async def rows_of(database):
+    """Return a function tenant -> digest of all its rows."""
+
+    async def digest(tenant_id: UUID) -> dict[str, str]:
+        async with database.transaction(tenant_id) as connection:
+            tables = await connection.execute(
+                text(
+                    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c "
+                    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                    "WHERE n.nspname IN ('keepwell', 'public') AND c.relrowsecurity"
+                )
+            )
+            return {
+                table: await connection.scalar(
+                    text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t")
+                )
+                for (table,) in tables.all()
+            }
+
+    return digest
+
+
+def test_no_route_with_an_id_is_forgotten_here(app):
+    document = app.openapi()
+    with_id = {
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if "{" in path and "{token}" not in path
+    }
+    assert with_id == set(WITH_ID)
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_ID)
+async def test_another_tenants_id_is_answered_like_an_unknown_one(
+    client, key, other_key, tenant, contact, decision, rows_of, method, path
+):
+    before = await rows_of(tenant)
+    for name in (str(contact.id), f"external:{contact.external}"):
+        theirs = path.format(contact=name, decision=decision)
+        unknown = path.format(contact=uuid4(), decision=uuid4())
+        mine = await client.request(method, theirs, headers=key)
+        if method == "get":
+            assert mine.status_code == 200, mine.text
+        answer = await client.request(method, theirs, headers=other_key)
+        nobody = await client.request(method, unknown, headers=other_key)
+        assert (answer.status_code, answer.content) == (404, nobody.content)
+    if method == "get":
+        assert await rows_of(tenant) == before
+
+
+async def test_a_foreign_call_changes_nothing(
+    client, other_key, tenant, contact, decision, event, rows_of
+):
+    before = await rows_of(tenant)
+    for method, path in WITH_ID:
+        target = path.format(contact=contact.id, decision=decision)
+        await client.request(method, target, headers=other_key)
+    assert (await client.post("/v1/events", json=event, headers=other_key)).status_code == 404
+    by_external = event | {"contact": f"external:{contact.external}"}
+    batch = {"events": [event, by_external]}
+    answer = await client.post("/v1/events:batch", json=batch, headers=other_key)
+    assert [result["status"] for result in answer.json()["results"]] == ["rejected", "rejected"]
+    assert await rows_of(tenant) == before
+
+
+async def test_an_event_cannot_name_another_tenants_decision(
+    client, database, other_tenant, other_key, decision, event
+):
+    own = await make_contact(database, other_tenant)
+    about = event | {"contact": str(own.id)}
+    for named in (decision, str(uuid4())):
+        answer = await client.post(
+            "/v1/events", json=about | {"decision_id": named}, headers=other_key
+        )
+        assert (answer.status_code, answer.json()["code"]) == (404, "decision_not_found")
+    assert (await client.post("/v1/events", json=about, headers=other_key)).status_code == 200
+
+
+async def test_two_tenants_may_use_the_same_external_and_event_ids(
+    client, database, tenant, other_tenant, key, other_key, contact, event
+):
+    other = await make_contact(database, other_tenant)
+    async with database.transaction(other_tenant) as connection:
+        await connection.execute(
+            text("UPDATE keepwell.external_ids SET external_id = :external"),
+            {"external": contact.external},
+        )
+    named = f"external:{contact.external}"
+    mine = await client.get(f"/v1/contacts/{named}", headers=key)
+    theirs = await client.get(f"/v1/contacts/{named}", headers=other_key)
+    assert (mine.json()["id"], theirs.json()["id"]) == (str(contact.id), str(other.id))
+    for headers in (key, other_key):
+        answer = await client.post("/v1/events", json=event | {"contact": named}, headers=headers)
+        assert answer.json()["status"] == "recorded"
