@@ -41,8 +41,8 @@ APP_MAY_ADD = ("audit_log", "activity_feed", "system_events")
 _TEXT = "character varying"
 _TIME = "timestamp without time zone"
 
-# the columns the product reads or writes, with the type it relies on; only they can be granted
-# reading, so a table that is not here is none of our business
+# The columns the product reads or writes, with the type it relies on. Its role may read these
+# tables and no other of the CRM.
 COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
     "tenants": {
         "id": "uuid",
@@ -57,13 +57,18 @@ COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
         "id": "uuid",
         "tenant_id": "uuid",
         "name": _TEXT,
+        "legal_name": _TEXT,
+        "website": _TEXT,
         "phone": _TEXT,
         "email": _TEXT,
+        "address_line1": _TEXT,
+        "address_line2": _TEXT,
         "city": _TEXT,
         "state": _TEXT,
         "postal_code": _TEXT,
         "country": _TEXT,
         "industry": _TEXT,
+        "business_type": _TEXT,
         "custom_fields": "jsonb",
         "created_at": _TIME,
     },
@@ -77,6 +82,8 @@ COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
         "email": _TEXT,
         "phone": _TEXT,
         "mobile_phone": _TEXT,
+        "job_title": _TEXT,
+        "department": _TEXT,
         "preferred_contact_method": _TEXT,
         "timezone": _TEXT,
         "do_not_call": "boolean",
@@ -93,11 +100,15 @@ COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
         "account_id": "uuid",
         "contact_id": "uuid",
         "name": _TEXT,
+        "description": "text",
         "deal_value": "numeric",
+        "currency": _TEXT,
         "stage": _TEXT,
+        "probability": "integer",
         "expected_close_date": "date",
         "actual_close_date": "date",
         "deal_type": _TEXT,
+        "lead_source": _TEXT,
         "custom_fields": "jsonb",
         "created_at": _TIME,
     },
@@ -180,4 +191,3 @@ def check_adopted(connection: Connection) -> None:
             "The CRM's tables are not as expected: " + "; ".join(faults) + ".",
             hint="Nothing was changed. Mend the columns, then run 'keepwell db upgrade' again.",
         )
-

@@ -101,5 +101,5 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     told = str(cause).strip().splitlines()
     return DatabaseUnavailable(
         f"PostgreSQL can't be reached: {told[0] if told else type(cause).__name__}.",
-        hint="The request changed nothing; repeat it when the server is back.",
+        hint="Repeat the request when the server is back: what was kept is not written twice.",
     )

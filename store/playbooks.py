@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.errors import TenantNotFound
 from engine.ids import TenantId
+from store.crm_access import THIS_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,30 @@ class Versions:
     industry: str | None
 
 
-_VERSIONS = text("""
+_VERSIONS = text(f"""
   SELECT
     (SELECT digest FROM keepwell.rule_sets
       WHERE status = 'live' ORDER BY created_at DESC, name LIMIT 1),
     m.digest, m.trained_until,
     coalesce((SELECT max(version) FROM keepwell.policy_states
                WHERE policy = 'treatment' AND effective_at <= :as_of), 0),
-    coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{}'),
+    coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}'),
     t.name, t.industry
   FROM tenants t
   LEFT JOIN keepwell.models m ON m.status = 'champion' AND m.kind = 'hazard'
+   WHERE t.id = {THIS_TENANT}
 """)
 
 
 async def get_versions(connection: AsyncConnection, as_of: datetime) -> Versions:
-    """Return what is in force for a decision at `as_of`, in one round trip."""
-    row = (await connection.execute(_VERSIONS, {"as_of": as_of})).one()
+    """Return what is in force for a decision at `as_of`, in one round trip.
+
+    Raises:
+        TenantNotFound: the CRM has deleted the tenant meanwhile.
+    """
+    row = (await connection.execute(_VERSIONS, {"as_of": as_of})).one_or_none()
+    if row is None:
+        raise TenantNotFound("The tenant of this transaction does not exist any more.")
     digest, trained_until = row[1], row[2]
     too_new = trained_until is not None and trained_until > as_of
     return Versions(

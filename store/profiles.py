@@ -2,6 +2,9 @@
 
 A row is known at `as_of` when it happened and was learnt at or before it. Sends decided at `as_of`
 itself are left out, so the same moment can be decided again with the same result.
+
+Queries of the CRM's tables name the tenant although row-level security does: an adopted CRM may
+have it off.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import ContactNotFound
 from engine.ids import ContactId
 from store.bulk import microseconds, read_frame, utc
+from store.crm_access import THIS_TENANT
 
 HISTORY_DAYS = 1095  # three years: the longest rhythm any shipped rule looks back on is 18 months
 SENDS_DAYS = 400  # a cooldown lasts a year at most
@@ -27,7 +31,8 @@ _CONTACT_COLUMNS = """
   coalesce(c.do_not_email, false) AS do_not_email, coalesce(c.do_not_sms, false) AS do_not_sms,
   coalesce(c.do_not_call, false) AS do_not_call, c.lead_status, c.preferred_contact_method,
   EXISTS (SELECT FROM crm_campaign_memberships m
-           WHERE m.contact_id = c.id AND m.status = 'unsubscribed') AS unsubscribed,
+           WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id
+             AND m.status = 'unsubscribed') AS unsubscribed,
   coalesce(c.custom_fields, '{}')::text AS custom_fields
 """
 
@@ -48,7 +53,7 @@ _ONE = text(f"""
        FROM keepwell.sends s
       WHERE s.contact_id = c.id AND s.decided_at < :as_of AND s.decided_at > :sends_since
         AND s.{_LIVE_SEND}) AS sends
-    FROM crm_contacts c WHERE c.id = :contact
+    FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact
 """)
 
 
@@ -141,7 +146,7 @@ async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.Data
         "custom_fields": pl.String,
     }
     query = f"""SELECT {_CONTACT_COLUMNS.replace("'{}'", "'{{}}'")} FROM crm_contacts c
-                 WHERE c.created_at <= {{as_of}} ORDER BY c.id"""
+                 WHERE c.tenant_id = {THIS_TENANT} AND c.created_at <= {{as_of}} ORDER BY c.id"""
     frame = await read_frame(connection, query, schema, as_of=as_of.replace(tzinfo=None))
     flags = ("do_not_email", "do_not_sms", "do_not_call", "unsubscribed")
     return frame.with_columns(*(pl.col(flag) == "t" for flag in flags))
@@ -212,7 +217,8 @@ async def list_sends(connection: AsyncConnection, as_of: datetime) -> pl.DataFra
 async def find_contact(connection: AsyncConnection, contact_id: ContactId) -> bool:
     """Tell whether the contact exists in this tenant."""
     found = await connection.scalar(
-        text("SELECT true FROM crm_contacts WHERE id = :id"), {"id": contact_id}
+        text(f"SELECT true FROM crm_contacts WHERE tenant_id = {THIS_TENANT} AND id = :id"),
+        {"id": contact_id},
     )
     return bool(found)
 

@@ -8,12 +8,26 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from engine.errors import DatabaseUnavailable
+from engine.errors import DatabaseUnavailable, KeepwellError, Unavailable
 
+_LOCK_TIMEOUT = "55P03"  # SQLSTATE lock_not_available
+_NO_RIGHT = "42501"  # SQLSTATE insufficient_privilege
 LOCK = 0x6B656570_77656C6C  # 'keepwell': two upgrades at once wait for each other
+
+
+class TablesBusy(Unavailable):
+    """Somebody holds a lock on the CRM's tables for too long; the upgrade gave way."""
+
+    code = "tables_busy"
+
+
+class OwnerLacksRight(KeepwellError):
+    """The role of the upgrade may not do what it takes."""
+
+    code = "owner_lacks_right"
 
 
 def _scripts() -> Path:
@@ -37,6 +51,9 @@ def upgrade(owner_url: str) -> list[str]:
     Raises:
         DatabaseUnavailable: no connection.
         SchemaMismatch: an adopted CRM is not as expected; nothing was changed.
+        TablesBusy: a lock was not given within 10 seconds; nothing was changed.
+        OwnerLacksRight: the role is not the tables' owner, or may not create a schema or role;
+            nothing was changed.
     """
     engine = create_engine(owner_url, poolclass=NullPool)
     try:
@@ -47,14 +64,35 @@ def upgrade(owner_url: str) -> list[str]:
             before = _applied(connection)
             command.upgrade(_config(connection), "head")
             after = _applied(connection)
-    except OperationalError as error:
-        raise DatabaseUnavailable(
-            f"PostgreSQL refused the connection for the upgrade: {error.orig}.",
-            hint="Check KEEPWELL_OWNER_DATABASE_URL and that the server runs.",
-        ) from error
+    except DBAPIError as error:
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
     finally:
         engine.dispose()
     return [revision for revision in _ordered() if revision in after - before]
+
+
+def _told(error: DBAPIError) -> KeepwellError | None:
+    """What a person can do something about; None for anything else, which is a fault of ours."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state == _LOCK_TIMEOUT:
+        return TablesBusy(
+            "The upgrade waited 10 seconds for a lock on the CRM's tables and gave way.",
+            hint="Nothing was changed. Run it again when no long transaction is open.",
+        )
+    if state == _NO_RIGHT:
+        return OwnerLacksRight(
+            f"The role of the upgrade lacks a right: {error.orig}.",
+            hint="Nothing was changed. It has to own the CRM's tables and may create a schema.",
+        )
+    if isinstance(error, OperationalError):
+        return DatabaseUnavailable(
+            f"PostgreSQL refused the connection for the upgrade: {error.orig}.",
+            hint="Check KEEPWELL_OWNER_DATABASE_URL and that the server runs.",
+        )
+    return None
 
 
 def pending(connection: Connection) -> list[str]:
