@@ -22,8 +22,8 @@ setup: .venv/.ready ## create .venv and install the pinned packages
 demo: setup ## import a demo practice, decide, deliver, show
 	$(BIN)/keepwell demo
 
-serve: setup ## API and worker on the same data, until Ctrl-C
-	$(BIN)/keepwell serve
+serve: setup ## API and worker on the same data, until Ctrl-C; options in ARGS="--port 8001"
+	$(BIN)/keepwell serve $(ARGS)
 
 worker: setup ## one worker
 	$(BIN)/keepwell worker

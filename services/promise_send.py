@@ -1,5 +1,6 @@
 """Promise a message: compose it, put it into the outbox in the decision's own transaction."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,6 +22,9 @@ from services.tenant_settings import identity_of
 from services.unsubscribe import make_token
 from services.wiring import Runtime
 from store.sends import NewSend, add_sends, notify_wake
+
+# what people write into telephone numbers and gateways don't take
+_DIALLED = re.compile(r"[\s().-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
     send_id = SendId(UUID(str(row["id"])))
     local_day = as_of.astimezone(zone_or_utc(_zone(row))).date()
     content = {"subject": composed.message.subject, "text": composed.message.text}
+    if channel != "email":
+        recipient = _DIALLED.sub("", recipient)
     send = NewSend(
         id=send_id,
         decision_id=DecisionId(send_id),

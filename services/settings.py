@@ -30,6 +30,11 @@ class Settings(BaseSettings):
         default="smtp://127.0.0.1:1025",
         description="smtp:// or smtps:// host, port, user and password.",
     )
+    sms_url: str | None = Field(
+        default=None, description="HTTP gateway for SMS; unset: SMS can't be sent."
+    )
+    sms_token: SecretStr = Field(default=SecretStr(""), description="Bearer token of the gateway.")
+    sms_sender: str = Field(default="", description="Number or name that SMS come from.")
     public_url: str = Field(
         default="http://127.0.0.1:8000", description="Where contacts reach the unsubscribe page."
     )
