@@ -14,7 +14,7 @@ from rich.table import Table
 from cli.decisions_commands import explained
 from cli.options import AsJson, Document
 from cli.output import complaints, console, print_json, run
-from services.run_demo import DemoResult, demo_moment, run_demo
+from services.run_demo import STAGES, DemoResult, demo_moment, run_demo
 from services.settings import Settings
 from services.wiring import Runtime
 
@@ -41,7 +41,7 @@ def demo_command(
             def tell(stage: str, told: str) -> None:
                 lines.append(f"[green]✓[/green] {stage:<10} {told}")
                 live.update(Group(*lines, progress))
-                progress.update(task, description="Next stage")
+                progress.update(task, description=_after(stage))
 
             result = run(lambda runtime: _run(runtime, tell), settings)
         for line in lines:
@@ -53,6 +53,12 @@ def demo_command(
         return
     _show(result, decisions)
     console.print(f"\n{time.monotonic() - began:.0f} seconds. Next: 'make serve' on the same data.")
+
+
+def _after(stage: str) -> str:
+    """The stage that runs now, told by the one that ended."""
+    following = STAGES[STAGES.index(stage) + 1 :]
+    return following[0] if following else "Done"
 
 
 def _plain(stage: str, told: str) -> None:

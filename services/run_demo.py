@@ -40,6 +40,8 @@ SEED = 20260301
 # from ten in the morning to half past three: most slots of a day have opened by then
 WORKING_HOURS = timedelta(hours=5, minutes=30)
 
+STAGES = ("Import", "Training", "Health", "Decisions", "Delivery")
+
 # name of a stage, what came out of it
 Tell = Callable[[str, str], None]
 

@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 
 YEARS = 3
-LEAVE_PER_VISIT = 0.085  # two visits a year: about 16 % a year
+LEAVE_PER_VISIT = 0.05  # 2.7 visits a year: about 13 % a year, and some more after a missed one
 NO_SHOW = 0.13
 NO_SHOW_BEFORE_LEAVING = 0.35  # who is about to leave misses more often: the sign to be learnt
 REBOOK_AFTER_NO_SHOW = 0.6
 CANCEL = 0.06
+LEAVE_AFTER_MISSED = 0.2  # of those who did not rebook
 POSTPONE = 0.2  # a visit put off once, by up to a whole interval: silence is not leaving
 _FIRST = (  # noqa: SIM905 - twenty names read better on two lines than on twenty
     "Ana Ben Carla David Elena Frank Grace Hugo Irene Jonas Kira Liam Maria Noah Olga Paul Rosa "
@@ -72,7 +73,7 @@ def _life(patient: int, rng: np.random.Generator, until: datetime) -> list[Visit
         if status != "kept" and rng.random() < REBOOK_AFTER_NO_SHOW and not leaving:
             due = starts + timedelta(days=float(rng.uniform(5, 25)))
             continue
-        if leaving or (status != "kept" and rng.random() < 0.5):
+        if leaving or (status != "kept" and rng.random() < LEAVE_AFTER_MISSED):
             return visits
         put_off = float(rng.uniform(0.4, 1.0)) if rng.random() < POSTPONE else 0.0
         stretch = max(0.4, float(rng.normal(1.0, 0.25))) + put_off
