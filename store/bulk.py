@@ -85,8 +85,12 @@ async def copy_in(connection: AsyncConnection, table: str, frame: pl.DataFrame) 
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
     )
+    # texts in quotes: '' is no null then, and servers before 18 end the input at a bare '\\.'
     written = frame.write_csv(
-        include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ", null_value=""
+        include_header=False,
+        datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ",
+        null_value="",
+        quote_style="non_numeric",
     )
     async with driver.cursor() as cursor, cursor.copy(statement) as copy:
         await copy.write(written.encode())

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import ProgrammingError
 
-from engine.errors import KeepwellError, SchemaMismatch
+from engine.errors import SchemaMismatch
 from store.crm_contract import APP_MAY_ADD, APP_MAY_WRITE, COLUMNS_USED, CRM_TABLES
 
 ROLE = "keepwell_app"
 THIS_TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
 
 
-class RoleMissing(KeepwellError):
-    """The application's role does not exist and the owner of the CRM may not create it."""
+class OwnerLacksRight(SchemaMismatch):
+    """The role of the upgrade may not do what it takes."""
 
-    code = "role_missing"
+    code = "owner_lacks_right"
 
 
 def ensure_role(connection: Connection) -> None:
     """Create the role that the application's logins are members of, unless it exists.
 
     Raises:
-        RoleMissing: it takes somebody with CREATEROLE.
+        OwnerLacksRight: it takes somebody with CREATEROLE.
     """
     try:
         with connection.begin_nested():
@@ -38,7 +38,7 @@ def ensure_role(connection: Connection) -> None:
                 """)
             )
     except ProgrammingError as error:
-        raise RoleMissing(
+        raise OwnerLacksRight(
             f"The role {ROLE} does not exist and this owner may not create roles.",
             hint=f"Have an administrator run: CREATE ROLE {ROLE} NOLOGIN.",
         ) from error
@@ -62,14 +62,21 @@ def grant_access(connection: Connection) -> None:
         connection.execute(
             text(f"CREATE POLICY keepwell_only ON {table} AS RESTRICTIVE TO {ROLE} {only}")
         )
-    for table in COLUMNS_USED:
+    # what an adopted CRM leaves unprotected would show every tenant's rows: only what we need
+    protected = set(connection.execute(_PROTECTED).scalars())
+    opened = [table for table in CRM_TABLES if table in protected or table in COLUMNS_USED]
+    for table in opened:
         connection.execute(text(f"GRANT SELECT ON {table} TO {ROLE}"))
     for table in APP_MAY_WRITE:
         connection.execute(text(f"GRANT INSERT, UPDATE ON {table} TO {ROLE}"))
     for table in APP_MAY_ADD:
         connection.execute(text(f"GRANT INSERT ON {table} TO {ROLE}"))
-    _grant_what_the_crm_calls(connection)
+    _grant_what_the_crm_calls(connection, opened)
 
+
+_PROTECTED = text(
+    "SELECT relname FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace"
+)
 
 # What policies for everybody, defaults and generated columns of the CRM's tables refer to. They
 # are evaluated with the rights of whoever runs the query.
@@ -104,8 +111,8 @@ _TABLES_CLOSED = text(f"""
 """)
 
 
-def _grant_what_the_crm_calls(connection: Connection) -> None:
-    tables = {"tables": [*COLUMNS_USED, *APP_MAY_ADD]}
+def _grant_what_the_crm_calls(connection: Connection, opened: Sequence[str]) -> None:
+    tables = {"tables": sorted({*opened, *APP_MAY_ADD})}
     functions = connection.execute(_FUNCTIONS, tables).all()
     # 'public', where the tables are; and where their functions look things up by name when called
     for schema in sorted({"public", *(row.schema for row in functions)}):

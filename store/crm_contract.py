@@ -41,8 +41,7 @@ APP_MAY_ADD = ("audit_log", "activity_feed", "system_events")
 _TEXT = "character varying"
 _TIME = "timestamp without time zone"
 
-# The columns the product reads or writes, with the type it relies on. Its role may read these
-# tables and no other of the CRM.
+# the columns the product reads or writes, with the type it relies on
 COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
     "tenants": {
         "id": "uuid",

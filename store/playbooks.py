@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,19 +35,21 @@ class Versions:
     industry: str | None
 
 
-_VERSIONS = text(f"""
+# one row
+VERSIONS_SQL = f"""
   SELECT
     (SELECT digest FROM keepwell.rule_sets
-      WHERE status = 'live' ORDER BY created_at DESC, name LIMIT 1),
-    m.digest, m.trained_until,
+      WHERE status = 'live' ORDER BY created_at DESC, name LIMIT 1) AS rule_set_digest,
+    m.digest AS model_digest, m.trained_until,
     coalesce((SELECT max(version) FROM keepwell.policy_states
-               WHERE policy = 'treatment' AND effective_at <= :as_of), 0),
-    coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}'),
-    t.name, t.industry
+               WHERE policy = 'treatment' AND effective_at <= :as_of), 0) AS policy_version,
+    coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}') AS settings_json,
+    t.name AS tenant_name, t.industry
   FROM tenants t
   LEFT JOIN keepwell.models m ON m.status = 'champion' AND m.kind = 'hazard'
    WHERE t.id = {THIS_TENANT}
-""")
+"""
+_VERSIONS = text(f"SELECT row_to_json(v)::text FROM ({VERSIONS_SQL}) v")
 
 
 async def get_versions(connection: AsyncConnection, as_of: datetime) -> Versions:
@@ -55,19 +58,29 @@ async def get_versions(connection: AsyncConnection, as_of: datetime) -> Versions
     Raises:
         TenantNotFound: the CRM has deleted the tenant meanwhile.
     """
-    row = (await connection.execute(_VERSIONS, {"as_of": as_of})).one_or_none()
+    row = (await connection.execute(_VERSIONS, {"as_of": as_of})).scalar_one_or_none()
+    return versions_from(row, as_of)
+
+
+def versions_from(row: str | None, as_of: datetime) -> Versions:
+    """Return the versions in a row of VERSIONS_SQL as JSON text.
+
+    Raises:
+        TenantNotFound: there is no row.
+    """
     if row is None:
         raise TenantNotFound("The tenant of this transaction does not exist any more.")
-    digest, trained_until = row[1], row[2]
-    too_new = trained_until is not None and trained_until > as_of
+    found = orjson.loads(row)
+    until = found["trained_until"]
+    too_new = until is not None and datetime.fromisoformat(until) > as_of
     return Versions(
-        rule_set_digest=row[0],
-        model_digest=None if too_new else digest,
+        rule_set_digest=found["rule_set_digest"],
+        model_digest=None if too_new else found["model_digest"],
         model_too_new=too_new,
-        policy_state_version=row[3],
-        settings_json=row[4],
-        tenant_name=row[5],
-        industry=row[6],
+        policy_state_version=found["policy_version"],
+        settings_json=found["settings_json"],
+        tenant_name=found["tenant_name"],
+        industry=found["industry"],
     )
 
 
@@ -98,8 +111,13 @@ async def add_live_rule_set(
 ) -> int:
     """Make this the live version, retiring the one before; return its number.
 
-    The digest that is live already is no new version. Every version is kept.
+    The digest that is live already is no new version. Every version is kept. One at a time per
+    tenant: the first decisions of a tenant come together and all want to make its first version.
     """
+    await connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('rules ' || :tenant, 0))"),
+        {"tenant": str(tenant_id)},
+    )
     known = await connection.scalar(
         text("SELECT version FROM keepwell.rule_sets WHERE digest = :d AND status = 'live'"),
         {"d": rule_set.digest},

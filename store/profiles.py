@@ -8,7 +8,7 @@ have it off.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +36,7 @@ _CONTACT_COLUMNS = """
   coalesce(c.custom_fields, '{}')::text AS custom_fields
 """
 
-_ONE = text(f"""
+CONTACT_SQL = f"""
   SELECT {_CONTACT_COLUMNS},
     (SELECT coalesce(json_agg(json_build_array(e.type, {microseconds("e.occurred_at")},
               e.amount_cents, e.subject, {microseconds("e.starts_at")})), '[]')::text
@@ -54,7 +54,8 @@ _ONE = text(f"""
       WHERE s.contact_id = c.id AND s.decided_at < :as_of AND s.decided_at > :sends_since
         AND s.{_LIVE_SEND}) AS sends
     FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact
-""")
+"""
+_ONE = text(CONTACT_SQL)
 
 
 async def get_contact_id(connection: AsyncConnection, contact: str) -> ContactId:
@@ -67,7 +68,7 @@ async def get_contact_id(connection: AsyncConnection, contact: str) -> ContactId
     """
     kind, _, external = contact.partition(":")
     found: UUID | None = None
-    if kind == "external" and external:
+    if kind == "external" and external and _storable(external):
         found = await connection.scalar(
             text(
                 "SELECT internal_id FROM keepwell.external_ids "
@@ -83,6 +84,11 @@ async def get_contact_id(connection: AsyncConnection, contact: str) -> ContactId
     if found is None:
         raise contact_not_found(contact)
     return ContactId(found)
+
+
+def _storable(words: str) -> bool:
+    """PostgreSQL's text holds neither NUL nor half a surrogate pair, so no row can match them."""
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in words)
 
 
 def contact_not_found(contact: str) -> ContactNotFound:
@@ -104,30 +110,27 @@ async def get_profile_row(
     Raises:
         ContactNotFound: unknown, or another tenant's.
     """
-    row = (
-        (
-            await connection.execute(
-                _ONE,
-                {
-                    "contact": contact_id,
-                    "as_of": as_of,
-                    "since": as_of - timedelta(days=HISTORY_DAYS),
-                    "sends_since": as_of - timedelta(days=SENDS_DAYS),
-                },
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
+    found = await connection.execute(_ONE, contact_values(contact_id, as_of))
+    row = found.mappings().one_or_none()
     if row is None:
         raise contact_not_found(str(contact_id))
     return dict(row)
 
 
+def contact_values(contact_id: ContactId, as_of: datetime) -> dict[str, object]:
+    """Return the parameters of CONTACT_SQL."""
+    return {
+        "contact": contact_id,
+        "as_of": as_of,
+        "since": as_of - timedelta(days=HISTORY_DAYS),
+        "sends_since": as_of - timedelta(days=SENDS_DAYS),
+    }
+
+
 async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.DataFrame:
     """Return all contacts known at `as_of`, by id: the columns of `get_profile_row` less history.
 
-    The CRM's times are UTC without zone.
+    The CRM's times are UTC without zone; a contact without one has always been there.
     """
     schema: dict[str, Any] = {
         "contact_id": pl.String,
@@ -146,8 +149,10 @@ async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.Data
         "custom_fields": pl.String,
     }
     query = f"""SELECT {_CONTACT_COLUMNS.replace("'{}'", "'{{}}'")} FROM crm_contacts c
-                 WHERE c.tenant_id = {THIS_TENANT} AND c.created_at <= {{as_of}} ORDER BY c.id"""
-    frame = await read_frame(connection, query, schema, as_of=as_of.replace(tzinfo=None))
+                 WHERE c.tenant_id = {THIS_TENANT}
+                   AND (c.created_at IS NULL OR c.created_at <= {{as_of}}) ORDER BY c.id"""
+    moment = as_of.astimezone(UTC).replace(tzinfo=None)
+    frame = await read_frame(connection, query, schema, as_of=moment)
     flags = ("do_not_email", "do_not_sms", "do_not_call", "unsubscribed")
     return frame.with_columns(*(pl.col(flag) == "t" for flag in flags))
 

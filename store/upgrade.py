@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from engine.errors import DatabaseUnavailable, KeepwellError, Unavailable
+from store.crm_access import OwnerLacksRight
 
 _LOCK_TIMEOUT = "55P03"  # SQLSTATE lock_not_available
 _NO_RIGHT = "42501"  # SQLSTATE insufficient_privilege
@@ -22,12 +23,6 @@ class TablesBusy(Unavailable):
     """Somebody holds a lock on the CRM's tables for too long; the upgrade gave way."""
 
     code = "tables_busy"
-
-
-class OwnerLacksRight(KeepwellError):
-    """The role of the upgrade may not do what it takes."""
-
-    code = "owner_lacks_right"
 
 
 def _scripts() -> Path:
@@ -60,7 +55,8 @@ def upgrade(owner_url: str) -> list[str]:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             connection.execute(text("SET LOCAL lock_timeout = '10 s'"))
-            connection.execute(text("CREATE SCHEMA IF NOT EXISTS keepwell"))
+            if connection.scalar(text("SELECT to_regnamespace('keepwell') IS NULL")):
+                connection.execute(text("CREATE SCHEMA keepwell"))
             before = _applied(connection)
             command.upgrade(_config(connection), "head")
             after = _applied(connection)

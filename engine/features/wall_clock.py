@@ -108,7 +108,7 @@ def whole_months(earlier_us: NDArray[np.int64], later_us: NDArray[np.int64]) -> 
     later_month = later_us.astype("datetime64[us]").astype("datetime64[M]")
     months = (later_month - earlier_month).astype(np.int64)
     month_start = earlier_month.astype("datetime64[us]").astype(np.int64)
-    month_end = (earlier_month + 1).astype("datetime64[us]").astype(np.int64)
+    month_end = (earlier_month + np.timedelta64(1, "M")).astype("datetime64[us]").astype(np.int64)
     into_later = later_us - later_month.astype("datetime64[us]").astype(np.int64)
     time_of_day = np.mod(later_us, DAY_US)
     last_of_month = month_end - DAY_US + time_of_day

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.policy.settings import Window
@@ -9,12 +10,21 @@ from engine.policy.settings import Window
 _SEARCH_DAYS = 15  # two weeks and a day: every weekday occurs at least twice
 
 
-def zone_or_utc(name: str | None) -> ZoneInfo:
-    """Return the zone of that IANA name; UTC where there is none."""
+def zone_or_utc(*names: str | None) -> ZoneInfo:
+    """Return the zone of the first IANA name that is one; UTC where none is.
+
+    >>> zone_or_utc("Mars/Phobos", "America/New_York").key
+    'America/New_York'
+    """
+    return next((zone for zone in map(_zone, names) if zone is not None), ZoneInfo("UTC"))
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str | None) -> ZoneInfo | None:
     try:
-        return ZoneInfo(name or "UTC")
+        return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        return None
 
 
 def is_allowed_at(at: datetime, zone: ZoneInfo, windows: Sequence[Window]) -> bool:
@@ -41,7 +51,7 @@ def next_allowed_at(
 def next_span(
     at: datetime, zone: ZoneInfo, windows: Sequence[Window], *, slot: tuple[int, int] = (0, 1440)
 ) -> tuple[datetime, datetime] | None:
-    """Return the next span, [start, end) in UTC, of `next_allowed_at`; it starts at `at` if open."""
+    """Return the next span, [start, end) in UTC, as `next_allowed_at`; from `at` if it is open."""
     today = at.astimezone(zone).date()
     for days in range(_SEARCH_DAYS):
         day = today + timedelta(days=days)

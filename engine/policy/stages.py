@@ -46,12 +46,15 @@ def consent(candidates: Candidates, contacts: Contacts, actions: ActionColumns) 
     """Did they agree, for this purpose, on this channel: no record means no."""
     m = np.arange(len(candidates.contact))
     held = contacts.consent[candidates.contact][m, :, actions.purpose[candidates.action]]
-    reason = np.select(
-        [held == CONSENT_FLAGGED, held == CONSENT_REVOKED],
-        [int(Reason.DO_NOT_CONTACT_FLAG), int(Reason.CONSENT_REVOKED)],
-        int(Reason.NO_CONSENT),
+    return strike_channels(
+        candidates, held != CONSENT_GRANTED, _REASON_OF_CONSENT[held], Stage.CONSENT
     )
-    return strike_channels(candidates, held != CONSENT_GRANTED, reason, Stage.CONSENT)
+
+
+# by CONSENT_ code; granted strikes nothing
+_REASON_OF_CONSENT = np.full(4, int(Reason.NO_CONSENT), dtype=np.int64)
+_REASON_OF_CONSENT[CONSENT_FLAGGED] = int(Reason.DO_NOT_CONTACT_FLAG)
+_REASON_OF_CONSENT[CONSENT_REVOKED] = int(Reason.CONSENT_REVOKED)
 
 
 def frequency_cap(

@@ -324,15 +324,19 @@ CREATE FUNCTION keepwell.tenant_id_for(wanted text) RETURNS uuid
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT id FROM public.tenants WHERE slug = wanted
 $$;
+-- A tenant that the CRM has deleted has nothing to do any more, although its history is kept.
 CREATE FUNCTION keepwell.tenants_with_due_sends() RETURNS SETOF uuid
   LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT tenant_id FROM keepwell.sends WHERE state = 'pending' AND next_at <= keepwell.clock()
-  UNION
-  SELECT tenant_id FROM keepwell.sends WHERE state = 'sending' AND lease_until < keepwell.clock()
+  SELECT due.tenant_id FROM (
+    SELECT tenant_id FROM keepwell.sends WHERE state = 'pending' AND next_at <= keepwell.clock()
+    UNION
+    SELECT tenant_id FROM keepwell.sends WHERE state = 'sending' AND lease_until < keepwell.clock()
+  ) due JOIN public.tenants t ON t.id = due.tenant_id
 $$;
 CREATE FUNCTION keepwell.tenants_to_learn() RETURNS SETOF uuid
   LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT DISTINCT tenant_id FROM keepwell.rewards WHERE learned IS DISTINCT FROM reward
+  SELECT DISTINCT r.tenant_id FROM keepwell.rewards r JOIN public.tenants t ON t.id = r.tenant_id
+   WHERE r.learned IS DISTINCT FROM r.reward
 $$;
 CREATE FUNCTION keepwell.tenant_ids() RETURNS SETOF uuid
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from alembic import op
 
+from store.crm_access import THIS_TENANT
+
 revision = "0003"
 down_revision = "0002"
 
 SQL = Path(__file__).parent.parent / "sql" / "0003_product.sql"
-TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
 HISTORY = ("decisions", "candidates", "audit_trail", "consents")  # inserted and read, never changed
 CHANGING = (
     "tenant_settings",
@@ -38,7 +39,7 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE keepwell.{table} FORCE ROW LEVEL SECURITY")
         op.execute(
             f"CREATE POLICY keepwell_tenant ON keepwell.{table} TO keepwell_app "
-            f"USING (tenant_id = {TENANT}) WITH CHECK (tenant_id = {TENANT})"
+            f"USING (tenant_id = {THIS_TENANT}) WITH CHECK (tenant_id = {THIS_TENANT})"
         )
         rights = "SELECT, INSERT" if table in HISTORY else "SELECT, INSERT, UPDATE, DELETE"
         op.execute(f"GRANT {rights} ON keepwell.{table} TO keepwell_app")
