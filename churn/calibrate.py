@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from churn.artifact import Calibration
-from churn.definition import Array
+from churn.feature_rows import Array
 
 # Two parameters from fewer events than this are noise; the booster then stands as it is.
 MIN_EVENTS = 20

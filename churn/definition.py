@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from churn.feature_rows import Array, FeatureRows, column_of, has_column
 from engine.errors import InvalidInput
 from engine.features.spec import Feature
 
@@ -23,8 +23,6 @@ PERIOD_DAYS = 30
 PERIODS = 4
 HORIZON_DAYS = PERIOD_DAYS * PERIODS  # 120: how far ahead the model looks
 HORIZONS = tuple(PERIOD_DAYS * k for k in range(1, PERIODS + 1))
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def rhythm_features(definition: ChurnDefinition) -> tuple[Feature, ...]:
 
 
 def rhythm(
-    features: pl.DataFrame,
+    features: FeatureRows,
     definition: ChurnDefinition,
     *,
     tenant_median_days: float | None = None,
@@ -184,7 +182,7 @@ def rhythm(
     )
 
 
-def tenant_median(features: pl.DataFrame, definition: ChurnDefinition) -> float:
+def tenant_median(features: FeatureRows, definition: ChurnDefinition) -> float:
     """Median, in days, of the contacts' own median intervals; all contacts of a tenant at a moment.
 
     Contacts silent for the longest limit are left out, and so are those without an interval. Where
@@ -200,12 +198,10 @@ def tenant_median(features: pl.DataFrame, definition: ChurnDefinition) -> float:
     return float(np.median(seen))
 
 
-def _column(features: pl.DataFrame, name: str) -> Array:
-    if name not in features.columns:
+def _column(features: FeatureRows, name: str) -> Array:
+    if not has_column(features, name):
         raise InvalidInput(
             f"The feature rows have no column {name!r}.",
             hint="Compute them with the features of churn.definition.rhythm_features as well.",
         )
-    return (
-        features.get_column(name).cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True)
-    )
+    return column_of(features, name)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from churn.definition import PERIOD_DAYS, PERIODS, Array
+from churn.definition import PERIOD_DAYS, PERIODS
+from churn.feature_rows import Array
 
 # Behind the contact's own features: 1 to 4, days to the limit at the start of the period, the
 # limit, and the share of it that was used up at the moment of the question.

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
-from churn.definition import VISITS, Array, ChurnDefinition, rhythm_features
+from churn.definition import VISITS, ChurnDefinition, rhythm_features
+from churn.feature_rows import Array, FeatureRows, has_column
 from engine.errors import InvalidInput
 from engine.features.catalogue import FEATURES, standard_features
 from engine.features.spec import Feature, Kind
@@ -91,13 +92,15 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:,.1f}".removesuffix(".0")
 
 
-def matrix_of(features: pl.DataFrame, names: Sequence[str]) -> Array:
+def matrix_of(features: FeatureRows, names: Sequence[str]) -> Array:
     """The columns `names` as a C-ordered float64 matrix (rows, names); null becomes NaN."""
-    missing = [name for name in names if name not in features.columns]
+    missing = [name for name in names if not has_column(features, name)]
     if missing:
         raise InvalidInput(
             f"The feature rows lack {', '.join(missing)}.",
             hint="Compute them with churn.features.churn_features.",
         )
+    if not isinstance(features, pl.DataFrame):
+        return np.column_stack([features[name] for name in names])
     columns = features.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names)
     return np.ascontiguousarray(columns.to_numpy())

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from churn.definition import Array
+from churn.feature_rows import Array
 
 # Probabilities are compared to the bit in replays. Twelve decimals keep all that is meant and drop
 # what two processors may compute differently in the last place.

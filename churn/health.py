@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from churn.components import component_scores
-from churn.definition import HORIZONS, PERIOD_DAYS, VISITS, Array, Rhythm
+from churn.definition import HORIZONS, PERIOD_DAYS, VISITS, Rhythm
+from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
 from engine.errors import InvalidInput

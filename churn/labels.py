@@ -11,14 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from churn.definition import (
-    HORIZON_DAYS,
-    HORIZONS,
-    PERIOD_DAYS,
-    PERIODS,
-    Array,
-    ChurnDefinition,
-)
+from churn.definition import HORIZON_DAYS, HORIZONS, PERIOD_DAYS, PERIODS, ChurnDefinition
+from churn.feature_rows import Array
 
 # Before the first origin there must be something to see of a contact.
 RUN_UP_DAYS = 90

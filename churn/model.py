@@ -7,8 +7,9 @@ import numpy as np
 
 from churn.artifact import TrainedModel, digest, dump
 from churn.calibrate import sigmoid
-from churn.definition import PERIODS, SILENCE, Array
+from churn.definition import PERIODS, SILENCE
 from churn.design_matrix import PERIOD_COLUMNS, PERIOD_FAMILY, period_rows
+from churn.feature_rows import Array
 from churn.features import FAMILY_TEXTS, label, shown
 from churn.hazards import Factor, Hazards, strongest_of
 from churn.labels import reachable

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from churn.definition import HORIZONS, VISITS, Array, Rhythm
-from churn.features import matrix_of
+from churn.definition import HORIZONS, VISITS, Rhythm
+from churn.feature_rows import Array, FeatureRows, column_of, has_column, height_of
 from churn.hazards import Factor, Hazards, strongest_of
 from engine.errors import InvalidInput
 
@@ -155,7 +154,7 @@ class Card:
         return tuple(_factors(self.points[row], self.values[row], most) for row in rows)
 
 
-def scorecard(features: pl.DataFrame, standing: Rhythm) -> Card:
+def scorecard(features: FeatureRows, standing: Rhythm) -> Card:
     """Points and probabilities of each contact.
 
     Args:
@@ -163,16 +162,17 @@ def scorecard(features: pl.DataFrame, standing: Rhythm) -> Card:
             null gives no points, except those of the rhythm, which are needed.
         standing: from `definition.rhythm` of the same rows.
     """
-    if len(standing.silence_days) != features.height:
+    contacts = height_of(features)
+    if len(standing.silence_days) != contacts:
         raise InvalidInput(
-            f"One rhythm per feature row: {len(standing.silence_days)} for {features.height}."
+            f"One rhythm per feature row: {len(standing.silence_days)} for {contacts}."
         )
     derived = _derived(features, standing)
     values = np.column_stack([_value(features, derived, line.column) for line in TABLE])
     points = np.column_stack([_points(line, values[:, place]) for place, line in enumerate(TABLE)])
     # Summed line by line, so that a row's sum does not depend on the batch.
-    total = np.full(features.height, START)
-    signs = np.zeros(features.height)
+    total = np.full(contacts, START)
+    signs = np.zeros(contacts)
     for place, line in enumerate(TABLE):
         total = total + points[:, place]
         signs = signs + (points[:, place] if line.is_sign else 0.0)
@@ -187,7 +187,7 @@ def scorecard(features: pl.DataFrame, standing: Rhythm) -> Card:
     return Card(hazards, points, values)
 
 
-def _derived(features: pl.DataFrame, standing: Rhythm) -> Mapping[str, Array]:
+def _derived(features: FeatureRows, standing: Rhythm) -> Mapping[str, Array]:
     sent = _feature(features, "messages_sent_90d")
     answers = _sum_known(features, ("clicks_90d", "replies_90d"))
     heard = _sum_known(features, ("opens_90d", "clicks_90d", "replies_90d"))
@@ -200,17 +200,17 @@ def _derived(features: pl.DataFrame, standing: Rhythm) -> Mapping[str, Array]:
     }
 
 
-def _value(features: pl.DataFrame, derived: Mapping[str, Array], column: str) -> Array:
+def _value(features: FeatureRows, derived: Mapping[str, Array], column: str) -> Array:
     return derived[column] if column in derived else _feature(features, column)
 
 
-def _feature(features: pl.DataFrame, name: str) -> Array:
-    if name not in features.columns:
-        return np.full(features.height, np.nan)
-    return matrix_of(features, (name,))[:, 0]
+def _feature(features: FeatureRows, name: str) -> Array:
+    if not has_column(features, name):
+        return np.full(height_of(features), np.nan)
+    return column_of(features, name)
 
 
-def _sum_known(features: pl.DataFrame, names: Sequence[str]) -> Array:
+def _sum_known(features: FeatureRows, names: Sequence[str]) -> Array:
     """Sum over what is known; NaN where nothing is."""
     columns = [_feature(features, name) for name in names]
     known = np.any([~np.isnan(column) for column in columns], axis=0)

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from churn.definition import VISITS, Array, ChurnDefinition, rhythm
+from churn.definition import VISITS, ChurnDefinition, rhythm
+from churn.feature_rows import Array
 from churn.features import learnable, matrix_of
 from engine.features.columns import feature_columns
 from engine.features.spec import Feature

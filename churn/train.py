@@ -18,14 +18,9 @@ from numpy.typing import NDArray
 
 from churn.artifact import Calibration, TrainedModel, library_versions
 from churn.calibrate import fit_sigmoid
-from churn.definition import (
-    HORIZON_DAYS,
-    HORIZONS,
-    Array,
-    ChurnDefinition,
-    rhythm_features,
-)
+from churn.definition import HORIZON_DAYS, HORIZONS, ChurnDefinition, rhythm_features
 from churn.design_matrix import period_rows
+from churn.feature_rows import Array
 from churn.features import churn_features, distinct, families, learnable
 from churn.labels import Origins, Outcomes, outcomes, person_periods, rolling_origins, visits_of
 from churn.metrics import Scores, scores

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.columns import Bools, Floats
+from engine.columns import Bools, Floats, Ints
 
 CHANNELS = ("email", "sms", "call_task")
 PURPOSES = ("treatment", "service", "marketing")
 
-# the effect of an action that was never tried is drawn towards its prior: this many observations
-MINIMUM_WEIGHT = 1.0
+WHOLE_DAY = (0, 24 * 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class Action:
         priority: breaks ties; higher first.
         cooldown_days: the same rule rests this long after it contacted somebody.
         send_within_hours: a slot later than this is too late for the action.
+        send_between: minutes of the local day [start, end) that the author asks for.
         goal_event, goal_window_days: what counts as success, and for how long.
         still: facts checked again when the send is claimed.
         shadow: decided and recorded, contacts nobody.
@@ -50,6 +50,7 @@ class Action:
     priority: int = 0
     cooldown_days: float = 0.0
     send_within_hours: float = 72.0
+    send_between: tuple[int, int] = WHOLE_DAY
     goal_event: str = ""
     goal_window_days: int = 14
     still: tuple[Mapping[str, str], ...] = ()
@@ -66,12 +67,16 @@ class ActionColumns:
         channel: (actions, channels) allowed by the author.
         purpose: index into PURPOSES.
         cost_cents: (actions, channels).
+        spans: the distinct `send_between` of the actions.
+        span: index into `spans`.
         The rest: (actions,), units as in Action.
     """
 
     actions: tuple[Action, ...]
     channel: Bools
-    purpose: np.ndarray[tuple[int], np.dtype[np.int64]]
+    purpose: Ints
+    spans: tuple[tuple[int, int], ...]
+    span: Ints
     value_cents: Floats
     cost_cents: Floats
     if_contacted: Floats
@@ -87,6 +92,7 @@ class ActionColumns:
 def action_columns(actions: Sequence[Action]) -> ActionColumns:
     """Return the actions as columns; the order is kept."""
     listed = tuple(actions)
+    spans = tuple(dict.fromkeys(action.send_between for action in listed))
 
     def column(name: str) -> Floats:
         return np.array([float(getattr(a, name)) for a in listed], dtype=np.float64)
@@ -97,6 +103,8 @@ def action_columns(actions: Sequence[Action]) -> ActionColumns:
             [[c in a.channels for c in CHANNELS] for a in listed], dtype=np.bool_
         ).reshape(len(listed), len(CHANNELS)),
         purpose=np.array([PURPOSES.index(a.purpose) for a in listed], dtype=np.int64),
+        spans=spans,
+        span=np.array([spans.index(a.send_between) for a in listed], dtype=np.int64),
         value_cents=column("value_cents"),
         cost_cents=np.array(
             [[a.cost_cents.get(c, 0.0) for c in CHANNELS] for a in listed], dtype=np.float64

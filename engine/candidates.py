@@ -126,6 +126,8 @@ def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> C
 def remove(candidates: Candidates, rows: Bools, stage: Stage, reason: Reason | Ints) -> Candidates:
     """Return the candidates with `rows` removed by `stage`; a first removal stays."""
     now = rows & candidates.in_play
+    if not now.any():
+        return candidates
     return replace(
         candidates,
         removed_by=np.where(now, int(stage), candidates.removed_by),

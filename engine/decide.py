@@ -73,8 +73,12 @@ def decide(
     choose: TreatmentPolicy,
 ) -> Decisions:
     """Decide for each contact what is worth doing now, doing nothing included."""
+    if not len(proposals.contact):
+        return _nothing_proposed(
+            contacts, proposals, actions, stages.in_holdout(contacts, policy, moment.tenant)
+        )
     as_of_us = stages.to_us(moment.as_of)
-    times = stages.slot_times(contacts.zones, policy, moment.as_of)
+    times = stages.slot_times(contacts.zones, actions.spans, policy, moment.as_of)
     held = stages.in_holdout(contacts, policy, moment.tenant)
 
     candidates = candidates_of(proposals, actions, len(SLOTS))
@@ -104,7 +108,7 @@ def decide(
             keys=mixed(keys, moment.seed),
         )
     )
-    where = (contacts.zone[chosen], treatments.slot)
+    where = (actions.span[candidates.action[rows]], contacts.zone[chosen], treatments.slot)
     opens, left_us = times.opens[where], times.closes[where] - times.opens[where]
     spread = uniform(keys, salt("spread")) * np.minimum(left_us / 1e6, SPREAD_SECONDS)
     return Decisions(
@@ -113,10 +117,26 @@ def decide(
         chosen=chosen,
         treatments=treatments,
         send_at_us=opens + spread.astype(np.int64) * 1_000_000,
-        score_cents=np.where(winner >= 0, candidates.score_cents[np.maximum(winner, 0)], 0.0)
-        if len(candidates.contact)
-        else np.zeros(len(contacts.ids)),
+        score_cents=np.where(winner >= 0, candidates.score_cents[np.maximum(winner, 0)], 0.0),
         reason=reason,
+        held=held,
+    )
+
+
+def _nothing_proposed(
+    contacts: Contacts, proposals: Proposals, actions: ActionColumns, held: Bools
+) -> Decisions:
+    """What the stages would say where no rule proposed anything, as for most single contacts."""
+    n = len(contacts.ids)
+    nobody, certain = np.zeros(0, dtype=np.int64), np.ones(0)
+    return Decisions(
+        candidates=candidates_of(proposals, actions, len(SLOTS)),
+        winner=np.full(n, -1, dtype=np.int64),
+        chosen=nobody,
+        treatments=Treatments(nobody, nobody, (), certain, certain, certain),
+        send_at_us=nobody,
+        score_cents=np.zeros(n),
+        reason=np.full(n, int(Reason.NO_RULE_APPLIES), dtype=np.int64),
         held=held,
     )
 

@@ -4,17 +4,19 @@ What is not in here can't have influenced the decision, so a replay needs nothin
 contact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from engine.actions import CHANNELS, PURPOSES
 from engine.candidates import CONSENT_NONE, Contacts
 from engine.chance import contact_keys
-from engine.columns import Floats
+from engine.columns import Floats, Ints
 from engine.features.spec import Feature, Scalar
+
+T = TypeVar("T", bound=Hashable)
 
 # The policy's own features: a complaint is open while the newest one is younger than the newest
 # resolution.
@@ -32,7 +34,7 @@ class Profile:
 
     Attributes:
         contact_id: UUID text.
-        zone: IANA name as the CRM has it, or None.
+        zone: IANA name; the contact's, else the practice's, else UTC.
         row: features and attributes by name; what is not known is left out.
         reach: channels that the tenant has set up and for which the contact has an address.
         consent: 'channel:purpose' -> CONSENT_ code; absent means no record.
@@ -42,7 +44,7 @@ class Profile:
     """
 
     contact_id: str
-    zone: str | None
+    zone: str
     row: Mapping[str, Scalar]
     reach: tuple[str, ...]
     consent: Mapping[str, int]
@@ -87,22 +89,25 @@ def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
 
     `context` is what the treatment policy reads of each contact, (n, d).
     """
-    names = [profile.zone or "UTC" for profile in profiles]
+    names = [profile.zone for profile in profiles]
     zones = tuple(sorted(set(names)))
     position = {zone: index for index, zone in enumerate(zones)}
     pairs = [f"{channel}:{purpose}" for channel in CHANNELS for purpose in PURPOSES]
-    consent = [[p.consent.get(pair, CONSENT_NONE) for pair in pairs] for p in profiles]
+    # few ledgers and few sets of channels are different: each is read once
+    ledgers, ledger = _distinct(tuple(p.consent.items()) for p in profiles)
+    consent = [[dict(each).get(pair, CONSENT_NONE) for pair in pairs] for each in ledgers]
+    reaches, reach = _distinct(p.reach for p in profiles)
     return Contacts(
         ids=[profile.contact_id for profile in profiles],
         keys=contact_keys(profile.contact_id for profile in profiles),
         zone=np.array([position[name] for name in names], dtype=np.int64),
         zones=zones,
         reachable=np.array(
-            [[channel in p.reach for channel in CHANNELS] for p in profiles], dtype=np.bool_
-        ).reshape(len(profiles), len(CHANNELS)),
+            [[channel in each for channel in CHANNELS] for each in reaches], dtype=np.bool_
+        ).reshape(len(reaches), len(CHANNELS))[reach],
         consent=np.array(consent, dtype=np.int64).reshape(
-            len(profiles), len(CHANNELS), len(PURPOSES)
-        ),
+            len(ledgers), len(CHANNELS), len(PURPOSES)
+        )[ledger],
         sends=np.array([p.sends for p in profiles], dtype=np.int64).reshape(
             len(profiles), len(profiles[0].sends) if profiles else 0
         ),
@@ -110,6 +115,13 @@ def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
         open_complaint=np.array([_complains(p.row) for p in profiles], dtype=np.bool_),
         context=context,
     )
+
+
+def _distinct(values: Iterable[T]) -> tuple[list[T], Ints]:
+    """The different values in the order of their first, and each value's position among them."""
+    places: dict[T, int] = {}
+    index = [places.setdefault(value, len(places)) for value in values]
+    return list(places), np.array(index, dtype=np.int64)
 
 
 def _complains(row: Mapping[str, Scalar]) -> bool:

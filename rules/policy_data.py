@@ -1,8 +1,7 @@
-"""The shipped policy numbers: quiet hours, caps, holdout, rest; dated, each with its source."""
+"""The shipped policy numbers: quiet hours, caps, holdout, fatigue; dated, each with its source."""
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -39,37 +38,33 @@ class PolicyDocument:
     Attributes:
         settings: what the stages read.
         widest_window: minutes of the local day beyond which no tenant may widen a window.
-        rest_after_days: event type -> days without further messages after it.
         sources: one per file.
     """
 
     settings: PolicyData
     widest_window: tuple[int, int]
-    rest_after_days: Mapping[str, int]
     sources: tuple[Sourced, ...]
 
 
 def read_policy(folder: Path = SHIPPED) -> PolicyDocument:
     """The policy in a folder; raises InvalidRules with every finding of the first faulty file."""
     hours, caps = _File(folder / "quiet_hours.yaml"), _File(folder / "frequency_caps.yaml")
-    experiment, rest = _File(folder / "experiment.yaml"), _File(folder / "rest.yaml")
+    experiment, fatigue = _File(folder / "experiment.yaml"), _File(folder / "fatigue.yaml")
     windows, widest = _hours(hours)
     limits = _caps(caps)
     shares = _shares(experiment)
-    fatigue_cents, rest_after_days = _rest(rest)
     settings = PolicyData(
         windows=windows,
         caps=limits,
         holdout_share=shares["holdout_share"],
-        fatigue_cents=fatigue_cents,
+        fatigue_cents=_fatigue_cents(fatigue),
         exploration_floor=shares["exploration_floor"],
         digest="",
     )
     return PolicyDocument(
         settings=replace(settings, digest=policy_digest(settings)),
         widest_window=widest,
-        rest_after_days=rest_after_days,
-        sources=tuple(file.sourced for file in (hours, caps, experiment, rest)),
+        sources=tuple(file.sourced for file in (hours, caps, experiment, fatigue)),
     )
 
 
@@ -145,11 +140,8 @@ def _shares(file: _File) -> dict[str, float]:
     return shares
 
 
-def _rest(file: _File) -> tuple[float, dict[str, int]]:
-    found = file.settings("fatigue", "rest_after")
+def _fatigue_cents(file: _File) -> float:
+    found = file.settings("fatigue")
     cents, _ = file.read.money_cents(found.get("fatigue"))
-    node = found.get("rest_after")
-    pairs = node.pairs if node is not None else []
-    days = {file.read.name(key, "an event"): file.read.days(value) or 0 for key, value in pairs}
     file.done()
-    return cents, days
+    return cents

@@ -4,7 +4,7 @@ from bandits.effect import effect
 from bandits.selection import VARIANT_PREFIX
 from bandits.state import ActionCount, PolicyState, initial_state, with_arms
 from content.render import list_variants
-from engine.actions import CHANNELS, Action, ActionColumns, action_columns
+from engine.actions import CHANNELS, WHOLE_DAY, Action, ActionColumns, action_columns
 from engine.slots import SLOT_NAMES
 from rules.document import Rule, RuleSet
 
@@ -38,6 +38,7 @@ def _action(rule: Rule, state: PolicyState) -> Action:
         effect_high=learnt.high,
         priority=then.priority,
         cooldown_days=float(rule.cooldown_days),
+        send_between=rule.send_between or WHOLE_DAY,
         goal_event=then.goal.event,
         goal_window_days=then.goal.within_days,
         still=tuple({"no": fact.event} for fact in then.still),

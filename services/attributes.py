@@ -52,14 +52,18 @@ def attributes_of(features: Sequence[Feature], vocabulary: Vocabulary) -> tuple[
 
 
 def attribute_values(
-    attributes: Sequence[Attribute], row: Mapping[str, Any], custom: Mapping[str, Any]
+    attributes: Sequence[Attribute], row: Mapping[str, Any], custom: object
 ) -> dict[str, Scalar]:
-    """Return the attributes of one contact; what is missing or of another type is None."""
+    """Return the attributes of one contact; what is missing or of another type is None.
+
+    `custom` is the CRM's JSON as it comes: an object, or whatever else somebody has put there.
+    """
     values: dict[str, Scalar] = {}
+    own = custom if isinstance(custom, Mapping) else {}
     for attribute in attributes:
         name = attribute.key.partition(".")[2]
         from_row = attribute.key.startswith("contact.") and name in _COLUMNS
-        values[attribute.key] = _typed(row[name] if from_row else custom.get(name), attribute.type)
+        values[attribute.key] = _typed(row[name] if from_row else own.get(name), attribute.type)
     return values
 
 

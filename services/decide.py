@@ -14,10 +14,10 @@ from services.decision_document import decision_document
 from services.decision_rows import Recorded, decision_rows, digest_of
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
-from services.profiles import Address, all_profiles, one_profile
+from services.profiles import Address, all_profiles, decision_inputs
 from services.promise_send import Promise, promise_send
 from services.wiring import Runtime
-from store.decisions import add_decision, add_decisions, start_run
+from store.decisions import add_decision, add_decisions, finish_run, start_run
 from store.profiles import get_contact_id
 
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -39,8 +39,9 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     """Decide the next best action of one contact and return it as a document.
 
     `contact` is our id or 'external:<id>'. `as_of` (aware) defaults to now; a past moment is
-    decided with what was known then. Deciding the same moment again gives the same decision and
-    stores nothing new. A dry run stores nothing and promises nothing.
+    decided with what was known then; only the contact's own row (addresses, flags, attributes) has
+    no history in the CRM and counts as it is today. Deciding the same moment again gives the same
+    decision and stores nothing new. A dry run stores nothing and promises nothing.
 
     Raises:
         ContactNotFound: unknown, or another tenant's.
@@ -48,8 +49,7 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     """
     moment = checked_as_of(as_of, runtime.clock.now())
     contact_id = await get_contact_id(connection, contact)
-    playbook = await playbook_at(connection, tenant_id, moment)
-    profile, address = await one_profile(connection, playbook, contact_id, moment)
+    playbook, profile, address = await decision_inputs(connection, tenant_id, contact_id, moment)
     evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=_rule_trigger(trigger))
     recorded = decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
     promise = Promise(status="dry_run")
@@ -90,6 +90,8 @@ async def decide_tenant(
             promises[each.row["id"]] = await promise_send(
                 connection, runtime, playbook, each, address, draft=False
             )
+    counts = {"decisions": len(recorded), "actions": len(promises)}
+    await finish_run(connection, run_id, counts)
     return playbook, recorded, promises
 
 
@@ -122,13 +124,13 @@ def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:
         raise InvalidInput(
             f"The moment {as_of.isoformat()} has no time zone.", hint="Add one, e.g. a final Z."
         )
-    moment = as_of.astimezone(UTC)
-    if not EARLIEST <= moment <= now + _TOLERANCE:
+    # compared before it is converted: near the years 1 and 9999 a conversion overflows
+    if not EARLIEST <= as_of <= now + _TOLERANCE:
         raise InvalidInput(
-            f"The moment {moment.isoformat()} is not between 1970 and now, {now.isoformat()}.",
+            f"The moment {as_of.isoformat()} is not between 1970 and now, {now.isoformat()}.",
             hint="Leave as_of out to decide for now.",
         )
-    return moment
+    return as_of.astimezone(UTC)
 
 
 def _rule_trigger(trigger: str) -> str | None:

@@ -3,7 +3,8 @@
 API, nightly run and replay call this same function; one contact is a batch of one.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ import polars as pl
 
 from bandits.context import context_matrix
 from churn.definition import rhythm
+from churn.feature_rows import FeatureRows
 from churn.features import matrix_of
 from churn.hazards import Hazards
 from churn.scorecard import scorecard
@@ -55,11 +57,11 @@ def evaluate(
     goes through durable-rules instead of columns. `trigger` leaves out rules that are not checked
     on it; None checks all.
     """
-    features = frame if frame is not None else frame_of(profiles, playbook)
+    features = frame if frame is not None else columns_of(profiles, playbook)
     hazards = estimate_hazards(playbook, features)
     health = _health_columns(hazards)
     matched = (
-        playbook.rules.match_frame(features.with_columns(health), trigger)
+        playbook.rules.match_frame(_with_health(frame, health), trigger)
         if frame is not None
         else _matched_one_by_one(playbook, profiles, health, trigger)
     )
@@ -92,7 +94,7 @@ def evaluate(
     return Evaluated(profiles, hazards, context, decisions)
 
 
-def estimate_hazards(playbook: Playbook, features: pl.DataFrame) -> Hazards:
+def estimate_hazards(playbook: Playbook, features: FeatureRows) -> Hazards:
     """Return P(churn) within 30 to 120 days of each row: by the model, else by the scorecard."""
     model = playbook.model
     if model is None:
@@ -105,32 +107,31 @@ def estimate_hazards(playbook: Playbook, features: pl.DataFrame) -> Hazards:
     return model.predict(matrix_of(features, model.feature_names), standing.days_to_limit)
 
 
-def frame_of(profiles: Sequence[Profile], playbook: Playbook) -> pl.DataFrame:
-    """Return the numeric features of the profiles as columns; what is not known is null."""
-    return pl.DataFrame(
-        {
-            spec.name: [_number(profile.row.get(spec.name)) for profile in profiles]
-            for spec in playbook.specs
-            if spec.kind != "attribute"
-        },
-        schema_overrides={
-            spec.name: pl.Float64 for spec in playbook.specs if spec.kind != "attribute"
-        },
-    )
+def columns_of(profiles: Sequence[Profile], playbook: Playbook) -> dict[str, Floats]:
+    """Return the numeric features of the profiles as columns; what is not known is NaN."""
+    names = [spec.name for spec in playbook.specs if spec.kind != "attribute"]
+    values = [[_number(profile.row.get(name)) for profile in profiles] for name in names]
+    matrix = np.array(values, dtype=np.float64).reshape(len(names), len(profiles))
+    return dict(zip(names, matrix, strict=True))
 
 
-def _number(value: Scalar) -> float | None:
-    return None if value is None or isinstance(value, str) else float(value)
+def _number(value: Scalar) -> float:
+    return math.nan if value is None or isinstance(value, str) else float(value)
 
 
-def _health_columns(hazards: Hazards) -> list[pl.Series]:
-    columns = {
+def _health_columns(hazards: Hazards) -> dict[str, Floats]:
+    return {
         "health.hazard_30d": hazards.hazard_30d,
         "health.hazard_60d": hazards.hazard_60d,
         "health.hazard_90d": hazards.hazard_90d,
         "health.score": health_score(hazards.hazard_90d),
     }
-    return [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
+
+
+def _with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFrame:
+    return frame.with_columns(
+        pl.Series(name, values, nan_to_null=True) for name, values in health.items()
+    )
 
 
 def health_score(hazard_90d: Floats) -> Floats:
@@ -141,18 +142,18 @@ def health_score(hazard_90d: Floats) -> Floats:
 def _matched_one_by_one(
     playbook: Playbook,
     profiles: Sequence[Profile],
-    health: Sequence[pl.Series],
+    health: Mapping[str, Floats],
     trigger: str | None,
 ) -> Bools:
     matched = np.zeros((len(profiles), len(playbook.rules.rule_ids)), dtype=np.bool_)
     for position, profile in enumerate(profiles):
-        row = {**profile.row, **{series.name: series[position] for series in health}}
+        row = {**profile.row, **{name: float(values[position]) for name, values in health.items()}}
         found = playbook.rules.match_one(row, trigger)
         matched[position] = [rule in found for rule in playbook.rules.rule_ids]
     return matched
 
 
-def _context(features: pl.DataFrame, hazards: Hazards) -> Floats:
+def _context(features: FeatureRows, hazards: Hazards) -> Floats:
     names = ("clicks_365d", "replies_365d", "messages_sent_365d", "days_since_last_visit")
     clicks, replies, sent, recency = matrix_of(features, names).T
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -89,7 +89,7 @@ class _Case:
 def gate(send: Send, facts: Facts, rules: GateRules, now: datetime) -> Verdict:
     """Answer for one send at `now` (aware), with the checks passed up to the first that failed."""
     known = None if facts.recipient is None else facts.recipient.timezone
-    case = _Case(send, facts, rules, now, zone_or_utc(known or rules.time_zone))
+    case = _Case(send, facts, rules, now, zone_or_utc(known, rules.time_zone))
     passed: list[str] = []
     for name, check in _CHECKS:
         verdict = check(case)

@@ -99,7 +99,13 @@ async def playbook_at(
 
     A tenant without rules gets the shipped ones of its industry, as its first version.
     """
-    versions = await get_versions(connection, as_of)
+    return await playbook_in_force(connection, tenant_id, await get_versions(connection, as_of))
+
+
+async def playbook_in_force(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions
+) -> Playbook:
+    """Return the playbook of versions in force; see `playbook_at`."""
     if versions.rule_set_digest is None:
         digest = await ensure_rules(connection, tenant_id, versions.industry)
         versions = replace(versions, rule_set_digest=digest)

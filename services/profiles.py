@@ -15,13 +15,14 @@ from engine.candidates import CONSENT_FLAGGED, CONSENT_GRANTED, CONSENT_REVOKED
 from engine.features.columns import feature_columns
 from engine.features.contact import HistoryEvent, features_of
 from engine.features.spec import Scalar
-from engine.features.wall_clock import zone_of
-from engine.ids import ContactId
+from engine.ids import ContactId, TenantId
+from engine.policy.quiet_hours import zone_or_utc
 from engine.policy.settings import Cap
 from engine.policy.stages import to_us
 from engine.profile import Profile
 from services.attributes import attribute_values
-from services.playbook import Playbook
+from services.playbook import Playbook, playbook_in_force
+from store.decision_inputs import get_decision_inputs
 from store.profiles import (
     get_profile_row,
     list_consents,
@@ -64,16 +65,32 @@ async def one_profile(
     Raises:
         ContactNotFound: unknown, or another tenant's.
     """
-    row = await get_profile_row(connection, contact_id, as_of)
+    return _profile_of(await get_profile_row(connection, contact_id, as_of), playbook, as_of)
+
+
+async def decision_inputs(
+    connection: AsyncConnection, tenant_id: TenantId, contact_id: ContactId, as_of: datetime
+) -> tuple[Playbook, Profile, Address]:
+    """Return the playbook in force at `as_of` and one contact's profile, in one round trip.
+
+    Raises:
+        ContactNotFound: unknown, or another tenant's.
+    """
+    versions, row = await get_decision_inputs(connection, contact_id, as_of)
+    playbook = await playbook_in_force(connection, tenant_id, versions)
+    return playbook, *_profile_of(row, playbook, as_of)
+
+
+def _profile_of(
+    row: Mapping[str, Any], playbook: Playbook, as_of: datetime
+) -> tuple[Profile, Address]:
     events = [
         HistoryEvent(kind, _at(occurred), amount, subject, None if starts is None else _at(starts))
         for kind, occurred, amount, subject, starts in orjson.loads(row["events"])
     ]
     attributes = attribute_values(playbook.attributes, row, orjson.loads(row["custom_fields"]))
-    zone = row["timezone"] or playbook.settings.time_zone
-    features = features_of(
-        attributes, events, playbook.specs, as_of=as_of, zone=zone_of(zone or "UTC")
-    )
+    zone = zone_or_utc(row["timezone"], playbook.settings.time_zone)
+    features = features_of(attributes, events, playbook.specs, as_of=as_of, zone=zone)
     sends = [tuple(send) for send in orjson.loads(row["sends"])]
     ledger = [tuple(line) for line in orjson.loads(row["consents"])]
     return _profile(playbook, row, features, ledger, sends, as_of), _address(row)
@@ -108,6 +125,12 @@ async def all_profiles(
     return profiles, {row["contact_id"]: _address(row) for row in rows}, frame
 
 
+def zoned(contacts: pl.DataFrame, practice: str | None) -> pl.DataFrame:
+    """Return contact_id and timezone: the contact's where it is one, else the practice's."""
+    names = [zone_or_utc(name, practice).key for name in contacts["timezone"]]
+    return contacts.select("contact_id", pl.Series("timezone", names, dtype=pl.String))
+
+
 def _feature_frame(
     playbook: Playbook,
     contacts: pl.DataFrame,
@@ -124,8 +147,7 @@ def _feature_frame(
         pl.Series(a.key, [v[a.key] for v in values], dtype=dtypes.get(a.type, pl.String))
         for a in playbook.attributes
     ]
-    default = playbook.settings.time_zone or "UTC"
-    known = contacts.select("contact_id", pl.col("timezone").fill_null(default))
+    known = zoned(contacts, playbook.settings.time_zone)
     return feature_columns(known.with_columns(columns), events, playbook.specs, as_of=as_of)
 
 
@@ -144,7 +166,7 @@ def _profile(
         last[action] = max(at_us, last.get(action, at_us))
     return Profile(
         contact_id=str(row["contact_id"]),
-        zone=row["timezone"] or playbook.settings.time_zone,
+        zone=zone_or_utc(row["timezone"], playbook.settings.time_zone).key,
         row={name: features[name] for name in sorted(features) if features[name] is not None},
         reach=_reach(playbook, row),
         consent=_consent(playbook, row, ledger),

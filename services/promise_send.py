@@ -21,7 +21,7 @@ from services.profiles import Address
 from services.tenant_settings import identity_of
 from services.unsubscribe import make_token
 from services.wiring import Runtime
-from store.sends import NewSend, add_sends, notify_wake
+from store.sends import NewSend, add_send_and_wake
 
 # what people write into telephone numbers and gateways don't take
 _DIALLED = re.compile(r"[\s().-]")
@@ -108,9 +108,8 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
         decided_at=as_of,
         still=action.still,
     )
-    if not await add_sends(connection, playbook.tenant_id, [send]):
+    if not await add_send_and_wake(connection, playbook.tenant_id, send):
         return Promise("duplicate", content=content)
-    await notify_wake(connection, playbook.tenant_id, "deliver")
     return Promise("promised", send_id, content)
 
 

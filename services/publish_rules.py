@@ -85,7 +85,7 @@ async def stored_rules(connection: AsyncConnection, digest: str) -> RuleSet:
     """Return a stored version by its digest.
 
     Raises:
-        RuleSetNotFound: it is not stored, or what is stored has another digest by now.
+        RuleSetNotFound: it is not stored.
     """
     found = await find_rule_set(connection, digest)
     if found is None:

@@ -69,6 +69,11 @@ async def record_event(
         ContactNotFound, DecisionNotFound: unknown, or another tenant's.
         InvalidInput: it lies in the future.
     """
+    if event.occurred_at.tzinfo is None:
+        raise InvalidInput(
+            f"The event {event.id} happened at {event.occurred_at.isoformat()}, without time zone.",
+            hint="Add one, e.g. a final Z.",
+        )
     if event.occurred_at > now + _TOLERANCE:
         raise InvalidInput(
             f"The event {event.id} happened at {event.occurred_at.isoformat()}, after now.",

@@ -6,13 +6,13 @@ for the same moment against the stored one.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import KeepwellError, Unavailable
+from engine.errors import ContactNotFound, KeepwellError, Unavailable
 from engine.ids import ContactId, TenantId
 from engine.profile import profile_from
 from services.decision_rows import OUTCOME_FIELDS, decision_rows, digest_of, libraries
@@ -42,7 +42,7 @@ async def replay_decision(
     """
     row, candidates = await get_decision(connection, decision_id)
     differences = _tampering(row)
-    as_of = datetime.fromisoformat(row["as_of"])
+    as_of = datetime.fromisoformat(row["as_of"]).astimezone(UTC)
     try:
         playbook = await playbook_for_replay(connection, tenant_id, row)
         differences += _versions(row, playbook)
@@ -118,7 +118,10 @@ async def _sources(
     connection: AsyncConnection, row: Mapping[str, Any], playbook: Playbook, as_of: datetime
 ) -> list[dict[str, Any]]:
     contact = ContactId(UUID(row["contact_id"]))
-    profile, _ = await one_profile(connection, playbook, contact, as_of)
+    try:
+        profile, _ = await one_profile(connection, playbook, contact, as_of)
+    except ContactNotFound:
+        return [_difference("sources", "contact_id", row["contact_id"], None)]
     return _changes("", row["profile"], profile.as_document())
 
 
@@ -136,7 +139,7 @@ def _changes(path: str, stored: object, now: object) -> list[dict[str, Any]]:
 def _as_written(name: str, value: object) -> object:
     """A value as decision_rows wrote it: PostgreSQL has forms of its own for moments and 5.0."""
     if name == "send_at" and isinstance(value, str):
-        return datetime.fromisoformat(value).isoformat()
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
     return float(value) if name in _FLOATS and isinstance(value, int) else value
 
 

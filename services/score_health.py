@@ -12,6 +12,7 @@ from engine.features.columns import feature_columns
 from engine.ids import TenantId
 from services.decide import checked_as_of
 from services.playbook import Playbook, playbook_at
+from services.profiles import zoned
 from services.wiring import Runtime
 from store.health_scores import save_health_scores
 from store.profiles import list_contacts, list_events
@@ -79,8 +80,7 @@ async def health_at(
     """Return the health of all contacts known at a moment; see churn.health."""
     contacts = await list_contacts(connection, moment)
     events = await list_events(connection, moment, playbook.event_types)
-    zone = playbook.settings.time_zone or "UTC"
-    known = contacts.select("contact_id", pl.col("timezone").fill_null(zone))
+    known = zoned(contacts, playbook.settings.time_zone)
     specs = [spec for spec in playbook.specs if spec.attribute is None]
     features = feature_columns(known, events, specs, as_of=moment)
     scorer = playbook.model or ScorecardBasis(

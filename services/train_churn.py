@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from churn import artifact
@@ -15,6 +14,7 @@ from churn.train import train
 from engine.ids import TenantId
 from services.decide import checked_as_of
 from services.playbook import event_types
+from services.profiles import zoned
 from services.tenant_settings import parse_settings
 from services.wiring import Runtime
 from store.audit import AuditLine, add_audit
@@ -49,9 +49,7 @@ async def train_churn(
     )
     definition = industry_definition(versions.industry or "", settings.visit_types)
     specs = churn_features(definition)
-    contacts = await list_contacts(connection, moment)
-    zone = settings.time_zone or "UTC"
-    contacts = contacts.select("contact_id", pl.col("timezone").fill_null(zone))
+    contacts = zoned(await list_contacts(connection, moment), settings.time_zone)
     events = await list_events(
         connection, moment, event_types(specs), history_days=_WHOLE_HISTORY_DAYS
     )

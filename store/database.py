@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.errors import DatabaseUnavailable
 from engine.ids import TenantId
+from store.direct import driver_of
 
 # set_config(..., true) ends with the transaction: the pool's next user starts without a tenant
 _ENTER = text(
@@ -70,6 +72,12 @@ class Database:
             if error.connection_invalidated:
                 raise _unavailable(error) from error
             raise
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # of a statement that went to the driver without SQLAlchemy
+            if not driver_of(connection).closed:
+                raise
+            await connection.invalidate(error)
+            raise _unavailable(error) from error
         finally:
             await connection.close()
 

@@ -7,19 +7,20 @@ from uuid import UUID
 
 import orjson
 import polars as pl
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DecisionNotFound
 from engine.ids import TenantId
 from store.bulk import copy_in
+from store.direct import find_row
 
 
 @cache
-def _add_statement(columns: tuple[str, ...]) -> TextClause:
+def _add_statement(columns: tuple[str, ...]) -> str:
     """One statement, one round trip; the candidates are written only if the decision is new."""
     named = ", ".join(columns)  # what is not given keeps the table's default
-    return text(f"""
+    return f"""
       WITH decided AS (
         INSERT INTO keepwell.decisions ({named})
         SELECT {named}
@@ -31,7 +32,7 @@ def _add_statement(columns: tuple[str, ...]) -> TextClause:
          WHERE EXISTS (SELECT FROM decided)
       )
       SELECT count(*) FROM decided
-    """)
+    """
 
 
 async def add_decision(
@@ -43,14 +44,15 @@ async def add_decision(
 
     Keys are the tables' columns.
     """
-    added = await connection.scalar(
+    added = await find_row(
+        connection,
         _add_statement(tuple(decision)),
         {
             "decision": orjson.dumps(decision).decode(),
             "rows": orjson.dumps(candidates).decode(),
         },
     )
-    return bool(added)
+    return bool(added and added[0])
 
 
 async def add_decisions(
@@ -58,13 +60,18 @@ async def add_decisions(
 ) -> int:
     """Write many decisions with their traces; return how many are new.
 
-    Frames have the tables' columns; jsonb columns hold JSON text.
+    Frames have the tables' columns; jsonb columns hold JSON text. Where no rule proposed anything
+    `candidates` is empty and may lack its columns.
     """
+    if decisions.is_empty():
+        return 0
     columns = ", ".join(decisions.columns)
     for name, table, frame in (
         ("new_decisions", "decisions", decisions),
         ("new_candidates", "candidates", candidates),
     ):
+        if frame.is_empty():
+            continue
         await connection.execute(text(f"DROP TABLE IF EXISTS pg_temp.{name}"))
         await connection.execute(
             text(
@@ -73,7 +80,8 @@ async def add_decisions(
             )
         )
         await copy_in(connection, name, frame)
-    # a decision that is stored already keeps its trace
+    # a decision that is stored already keeps its trace; one that another run is just storing is
+    # the same to the last candidate, since its id is made of all that it was decided from
     await connection.execute(
         text(
             "DELETE FROM new_decisions n USING keepwell.decisions d "
@@ -81,13 +89,19 @@ async def add_decisions(
         )
     )
     added = await connection.execute(
-        text(f"INSERT INTO keepwell.decisions ({columns}) SELECT {columns} FROM new_decisions")
+        text(
+            f"INSERT INTO keepwell.decisions ({columns}) SELECT {columns} FROM new_decisions "
+            "ON CONFLICT DO NOTHING"
+        )
     )
+    if candidates.is_empty():
+        return added.rowcount
     traced = ", ".join(candidates.columns)
     await connection.execute(
         text(
             f"INSERT INTO keepwell.candidates ({traced}) SELECT {traced} FROM new_candidates c "
-            "WHERE EXISTS (SELECT FROM new_decisions n WHERE n.id = c.decision_id)"
+            "WHERE EXISTS (SELECT FROM new_decisions n WHERE n.id = c.decision_id) "
+            "ON CONFLICT DO NOTHING"
         )
     )
     return added.rowcount
@@ -130,6 +144,17 @@ async def start_run(
             "VALUES (:tenant, :id, :kind, :as_of) ON CONFLICT DO NOTHING"
         ),
         {"tenant": tenant_id, "id": run_id, "kind": kind, "as_of": as_of},
+    )
+
+
+async def finish_run(connection: AsyncConnection, run_id: UUID, counts: Mapping[str, int]) -> None:
+    """Note that a run ended, and what it counted."""
+    await connection.execute(
+        text(
+            "UPDATE keepwell.runs SET finished_at = keepwell.clock(), "
+            "counts = cast(:counts AS jsonb) WHERE id = :id"
+        ),
+        {"id": run_id, "counts": orjson.dumps(counts).decode()},
     )
 
 

@@ -4,7 +4,7 @@ What takes a row and writes what became of it is in `store/leases.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.ids import ContactId, DecisionId, SendId, TenantId
+from store.direct import find_row
 
 WAKE_CHANNEL = "keepwell_wake"
 
@@ -110,12 +111,17 @@ SEND_COLUMNS = (
 
 # ------------------------------------------------------------------------------ what goes in
 
-_ADD = text(
+_INSERT = (
     "INSERT INTO keepwell.sends (tenant_id, id, decision_id, contact_id, dedupe_key, action, "
     "purpose, channel, recipient, content, content_source, still, next_at, not_after, decided_at) "
     "VALUES (:tenant_id, :id, :decision_id, :contact_id, :dedupe_key, :action, :purpose, :channel, "
     ":recipient, cast(:content AS jsonb), :content_source, cast(:still AS jsonb), :next_at, "
     ":not_after, :decided_at) ON CONFLICT (tenant_id, dedupe_key) DO NOTHING"
+)
+_ADD = text(_INSERT)
+_ADD_AND_WAKE = (
+    f"WITH added AS ({_INSERT} RETURNING id) "
+    "SELECT pg_notify(:wake_channel, :wake_payload) FROM added"
 )
 
 
@@ -125,20 +131,40 @@ async def add_sends(
     """Add to the outbox; return how many were new, by their dedupe_key."""
     added = 0
     for send in sends:
-        row = asdict(send) | {
-            "tenant_id": tenant_id,
-            "content": _json(send.content),
-            "still": _json(list(send.still)),
-        }
-        added += (await connection.execute(_ADD, row)).rowcount
+        added += (await connection.execute(_ADD, _row(tenant_id, send))).rowcount
     return added
+
+
+async def add_send_and_wake(
+    connection: AsyncConnection, tenant_id: TenantId, send: NewSend
+) -> bool:
+    """Add one send and wake the workers once the transaction commits, in one round trip.
+
+    Returns False, and wakes nobody, if a send with its dedupe_key is there already.
+    """
+    wake = {"wake_channel": WAKE_CHANNEL, "wake_payload": _wake(tenant_id, "deliver")}
+    return await find_row(connection, _ADD_AND_WAKE, _row(tenant_id, send) | wake) is not None
+
+
+def _row(tenant_id: TenantId, send: NewSend) -> dict[str, Any]:
+    # field by field: dataclasses.asdict would copy the content through and through
+    row = {each.name: getattr(send, each.name) for each in fields(send)}
+    return row | {
+        "tenant_id": tenant_id,
+        "content": _json(send.content),
+        "still": _json(list(send.still)),
+    }
+
+
+def _wake(tenant_id: TenantId, kind: str) -> str:
+    return _json({"tenant": str(tenant_id), "kind": kind})
 
 
 async def notify_wake(connection: AsyncConnection, tenant_id: TenantId, kind: str) -> None:
     """Wake the workers for this tenant once the transaction commits; kind: deliver or learn."""
     await connection.execute(
         text("SELECT pg_notify(:channel, :payload)"),
-        {"channel": WAKE_CHANNEL, "payload": _json({"tenant": str(tenant_id), "kind": kind})},
+        {"channel": WAKE_CHANNEL, "payload": _wake(tenant_id, kind)},
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from engine.actions import ActionColumns
+from engine.actions import PURPOSES, ActionColumns
 from engine.candidates import (
     CONSENT_FLAGGED,
     CONSENT_GRANTED,
@@ -71,8 +71,7 @@ def frequency_cap(
 def _concerns(purpose: str, candidates: Candidates, actions: ActionColumns) -> Bools:
     if purpose == "any":
         return np.ones(len(candidates.contact), dtype=np.bool_)
-    same = np.array([a.purpose == purpose for a in actions.actions], dtype=np.bool_)
-    return same[candidates.action]
+    return np.asarray(actions.purpose[candidates.action] == PURPOSES.index(purpose))
 
 
 def suppression(candidates: Candidates, actions: ActionColumns) -> Candidates:
@@ -84,7 +83,7 @@ def suppression(candidates: Candidates, actions: ActionColumns) -> Candidates:
 
 @dataclass(frozen=True, slots=True)
 class SlotTimes:
-    """When each slot is open next in each zone; microseconds since 1970 UTC, (zones, slots).
+    """When each slot is open next; microseconds since 1970 UTC, (spans, zones, slots).
 
     Attributes:
         opens: -1 where the slot never meets the legal window.
@@ -106,22 +105,32 @@ def quiet_hours(
 
     `times` is `slot_times(...)`.
     """
-    at = times.opens[contacts.zone[candidates.contact]]
+    at = times.opens[actions.span[candidates.action], contacts.zone[candidates.contact]]
     too_late_us = as_of_us + actions.send_within_hours[candidates.action] * 3_600_000_000
     allowed = (at >= 0) & (at <= too_late_us[:, None])
     marked = replace(candidates, slot_allowed=allowed)
     return remove(marked, np.asarray(~allowed.any(axis=1)), Stage.QUIET_HOURS, Reason.NO_LEGAL_SLOT)
 
 
-def slot_times(zones: Sequence[str], policy: PolicyData, as_of: datetime) -> SlotTimes:
-    """Return when each slot is open next in each zone, not before `as_of`."""
-    times = np.full((2, len(zones), len(SLOTS)), -1, dtype=np.int64)
+def slot_times(
+    zones: Sequence[str],
+    spans: Sequence[tuple[int, int]],
+    policy: PolicyData,
+    as_of: datetime,
+) -> SlotTimes:
+    """Return when each slot is open next in each zone, not before `as_of`.
+
+    `spans` are the parts of the day, minutes after midnight, that the actions' authors ask for.
+    """
+    times = np.full((2, len(spans), len(zones), len(SLOTS)), -1, dtype=np.int64)
     for row, name in enumerate(zones):
         zone = zone_or_utc(name)
-        for column, slot in enumerate(SLOTS):
-            span = next_span(as_of, zone, policy.windows, slot=(slot.start, slot.end))
-            if span is not None:
-                times[:, row, column] = to_us(span[0]), to_us(span[1])
+        for layer, (start, end) in enumerate(spans):
+            for column, slot in enumerate(SLOTS):
+                part = (max(slot.start, start), min(slot.end, end))
+                span = next_span(as_of, zone, policy.windows, slot=part)
+                if span is not None:
+                    times[:, layer, row, column] = to_us(span[0]), to_us(span[1])
     return SlotTimes(times[0], times[1])
 
 

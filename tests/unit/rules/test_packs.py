@@ -136,7 +136,7 @@ def copied_policy(folder: Path, name: str, old: str, new: str) -> Path:
 
 def test_another_number_is_another_policy_and_another_comment_is_not(tmp_path) -> None:
     digest = read_policy().settings.digest
-    same = copied_policy(tmp_path, "rest.yaml", "format: 1", "# a comment\nformat: 1")
+    same = copied_policy(tmp_path, "fatigue.yaml", "format: 1", "# a comment\nformat: 1")
     assert read_policy(same).settings.digest == digest
     changed = copied_policy(
         tmp_path, "experiment.yaml", "holdout_share: 0.05", "holdout_share: 0.1"

@@ -1,0 +1,265 @@
+"""Training puts a model in force, scores are kept, and what fails gives way to the scorecard."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import pytest
+
+from embedded.servers import EmbeddedServers
+from engine.errors import ContactNotFound, TooFewData
+from services.clock import Clock
+from services.score_health import score_health
+from services.settings import Settings
+from services.show_health import show_health
+from services.train_churn import train_churn
+from services.wiring import Runtime
+from store.database import Database
+from store.health_scores import list_health_scores
+from tests.factories.practice import Practice, forget_playbooks, open_practice
+from tests.unit.churn.small_business import make_business
+
+pytestmark = pytest.mark.integration
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+async def history(servers: EmbeddedServers, tmp_path_factory) -> AsyncIterator[Practice]:
+    """A practice of 400 patients with a history of 18 months, a day after its end; no model."""
+    url = servers.app_database_url
+    runtime = Runtime(
+        Settings(home=tmp_path_factory.mktemp("home"), _env_file=None), Clock(), Database(url),
+        url, None, servers.owner_database_url, embedded=True,
+    )  # fmt: skip
+    business = make_business()
+    opened = await open_practice(runtime, servers.socket_dir)
+    practice = opened.at(business.until + DAY)
+    ids = {c: uuid5(NAMESPACE_OID, c) for c in business.contacts["contact_id"]}
+    async with practice.transaction() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        async with raw.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO crm_contacts (id, tenant_id, last_name, email, timezone, created_at) "
+                "VALUES (%s, %s, %s, %s, 'Europe/London', '2023-01-01')",
+                [(i, opened.tenant_id, c, f"{i.hex}@example.com") for c, i in ids.items()],
+            )
+            await cursor.executemany(
+                "INSERT INTO keepwell.events (tenant_id, source, external_id, contact_id, type, "
+                "occurred_at, known_at, amount_cents) VALUES (%s, 'test', %s, %s, %s, %s, %s, %s)",
+                [
+                    (opened.tenant_id, str(n), ids[who], kind, at, at, amount)
+                    for n, (who, kind, at, amount, _, _) in enumerate(business.events.iter_rows())
+                ],
+            )
+    yield practice
+    for pool in (runtime.database, opened.database, practice.database):
+        await pool.close()
+
+
+@pytest.fixture(scope="module")
+async def model(history: Practice) -> dict:
+    """What training said; the model is the champion from here on."""
+    async with history.transaction() as connection:
+        return await train_churn(connection, history.runtime, history.tenant_id)
+
+
+@pytest.fixture
+def trained(history: Practice, model: dict) -> Practice:
+    assert model["digest"]
+    forget_playbooks()
+    return history
+
+
+async def scored(practice: Practice, as_of: datetime | None = None) -> dict:
+    async with practice.transaction() as connection:
+        return await score_health(connection, practice.runtime, practice.tenant_id, as_of=as_of)
+
+
+async def some_contacts(practice: Practice, limit: int = 5) -> list[UUID]:
+    rows = await practice.rows("SELECT id FROM crm_contacts ORDER BY last_name LIMIT :n", n=limit)
+    return [row["id"] for row in rows]
+
+
+async def test_training_makes_a_champion_and_tells_how_good_it_is(trained, model):
+    (row,) = await trained.rows(
+        "SELECT * FROM keepwell.models WHERE digest = :d", d=model["digest"]
+    )
+    assert (row["digest"], row["status"], row["kind"]) == (model["digest"], "champion", "hazard")
+    assert row["trained_until"] == datetime.fromisoformat(model["trained_until"])
+    assert row["trained_until"] <= trained.now()
+    # the same data give the same model; it stays the one champion
+    async with trained.transaction() as connection:
+        again = await train_churn(connection, trained.runtime, trained.tenant_id)
+    assert again == model
+    assert len(await trained.rows("SELECT 1 FROM keepwell.models WHERE status = 'champion'")) == 1
+    lines = await trained.rows("SELECT * FROM keepwell.audit_trail WHERE action = 'train'")
+    assert ("model", model["digest"]) in {(line["entity"], line["entity_id"]) for line in lines}
+
+
+async def test_another_model_retires_the_champion_whose_decisions_still_replay(trained, model):
+    contacts = await some_contacts(trained, 20)
+    by_the_first = [await trained.decide(contact) for contact in contacts]
+    async with trained.transaction() as connection:
+        other = await train_churn(
+            connection, trained.runtime, trained.tenant_id, as_of=trained.now() - 8 * DAY
+        )
+    assert other["digest"] != model["digest"]
+    by_the_other = [await trained.decide(contact) for contact in contacts]
+    assert {each["versions"]["model_digest"] for each in by_the_other} == {other["digest"]}
+    assert [each["health"] for each in by_the_other] != [each["health"] for each in by_the_first]
+    forget_playbooks()
+    for decided in by_the_first:
+        assert (await trained.replay(decided["id"]))["verdict"] == "identical"
+    async with trained.transaction() as connection:
+        await train_churn(connection, trained.runtime, trained.tenant_id)
+    rows = await trained.rows("SELECT digest, status FROM keepwell.models")
+    assert {row["digest"]: row["status"] for row in rows} == {
+        model["digest"]: "champion", other["digest"]: "retired",
+    }  # fmt: skip
+
+
+async def test_decisions_use_the_champion_and_replay_after_a_restart(trained, model):
+    (contact, *_) = await some_contacts(trained)
+    decided = await trained.decide(contact)
+    assert decided["health"]["tier"] == "model"
+    assert decided["versions"]["model_digest"] == model["digest"]
+    assert 0.0 <= decided["health"]["hazard_30d"] <= decided["health"]["hazard_90d"] <= 1.0
+    forget_playbooks()
+    replayed = await trained.replay(decided["id"])
+    assert (replayed["verdict"], replayed["differences"]) == ("identical", [])
+
+
+async def test_the_score_of_a_moment_is_the_one_its_decisions_saw(trained):
+    moment = trained.now()
+    summary = await scored(trained, moment)
+    assert (summary["tier"], summary["note"]) == ("model", "model")
+    assert summary["contacts"] == 400
+    assert sum(summary["levels"].values()) == 400
+    rows = await trained.rows(
+        "SELECT contact_id, overall_health_score AS score, hazard_30d, hazard_60d, hazard_90d "
+        "FROM customer_health_scores WHERE as_of = :at ORDER BY contact_id LIMIT 20",
+        at=moment,
+    )
+    for row in rows:
+        health = (await trained.decide(row["contact_id"], as_of=moment, dry_run=True))["health"]
+        assert {k: row[k] for k in ("hazard_30d", "hazard_60d", "hazard_90d")} == {
+            k: health[k] for k in ("hazard_30d", "hazard_60d", "hazard_90d")
+        }
+        assert row["score"] == health["score"]
+
+
+async def test_scoring_a_moment_again_replaces_its_rows_and_another_moment_adds(trained):
+    (contact,) = await some_contacts(trained, 1)
+    moment = trained.now() - timedelta(hours=1)
+    await scored(trained, moment)
+    before = await trained.count("customer_health_scores")
+    await trained.execute(
+        "UPDATE customer_health_scores SET model_version = 'altered' WHERE contact_id = :id",
+        id=contact,
+    )
+    await scored(trained, moment)
+    assert await trained.count("customer_health_scores") == before
+    async with trained.transaction() as connection:
+        shown = await show_health(connection, trained.tenant_id, str(contact))
+        newest = (await list_health_scores(connection, contact))[0]
+    at_moment = [h for h in shown["history"] if datetime.fromisoformat(h["as_of"]) == moment]
+    assert len(at_moment) == 1
+    assert at_moment[0]["model_version"] != "altered"
+    assert shown["latest"]["overall_health_score"] == newest["overall_health_score"]
+    await scored(trained, moment + timedelta(minutes=1))
+    assert await trained.count("customer_health_scores") == before + 400
+
+
+async def test_a_moment_before_the_training_gets_the_scorecard_and_the_reason(trained, model):
+    early = datetime.fromisoformat(model["trained_until"]) - timedelta(seconds=1)
+    summary = await scored(trained, early)
+    assert summary["tier"] == "scorecard"
+    assert summary["note"] == "scorecard: the model has seen data after this moment"
+    (contact,) = await some_contacts(trained, 1)
+    decided = await trained.decide(contact, as_of=early, dry_run=True)
+    assert decided["health"]["tier"] == "scorecard"
+    assert decided["versions"]["model_digest"] is None
+    at_the_end = datetime.fromisoformat(model["trained_until"])
+    assert (await trained.decide(contact, as_of=at_the_end, dry_run=True))["health"][
+        "tier"
+    ] == "model"
+
+
+async def test_a_corrupt_model_gives_way_to_the_scorecard_and_the_replay_tells(trained, model):
+    (contact,) = await some_contacts(trained, 1)
+    decided = await trained.decide(contact)
+    (whole,) = await trained.rows("SELECT artefact FROM keepwell.models WHERE status = 'champion'")
+    change = "UPDATE keepwell.models SET artefact = %s WHERE tenant_id = %s AND status = 'champion'"
+    # still a model that loads, but not the one that was trained
+    artefact = bytes(whole["artefact"])
+    altered = artefact.replace(b'"data_from":"2024', b'"data_from":"2023')
+    assert altered != artefact
+    trained.tamper(change, altered, trained.tenant_id)
+    forget_playbooks()
+    try:
+        summary = await scored(trained)
+        assert summary["tier"] == "scorecard"
+        assert summary["note"].startswith("scorecard: ")
+        assert summary["note"] != "scorecard: no model has been trained for this tenant"
+        after = await trained.decide(contact)
+        assert (after["health"]["tier"], after["versions"]["model_digest"]) == ("scorecard", None)
+        replayed = await trained.replay(decided["id"])
+        assert replayed["verdict"] == "differs"
+        assert ("versions", "model_digest") in {
+            (d["where"], d["field"]) for d in replayed["differences"]
+        }
+    finally:
+        trained.tamper(change, artefact, trained.tenant_id)
+        forget_playbooks()
+    assert (await trained.replay(decided["id"]))["verdict"] == "identical"
+
+
+async def test_a_whole_model_under_the_name_of_another_gives_way_too(trained, model):
+    async with trained.transaction() as connection:
+        other = await train_churn(
+            connection, trained.runtime, trained.tenant_id, as_of=trained.now() - 8 * DAY
+        )
+        await train_churn(connection, trained.runtime, trained.tenant_id)
+    trained.tamper(
+        "UPDATE keepwell.models SET artefact = CASE digest WHEN %s THEN "
+        "(SELECT artefact FROM keepwell.models WHERE digest = %s) ELSE artefact END",
+        model["digest"],
+        other["digest"],
+    )
+    forget_playbooks()
+    try:
+        assert (await scored(trained))["tier"] == "scorecard"
+    finally:
+        trained.tamper("DELETE FROM keepwell.models WHERE digest = %s", model["digest"])
+        async with trained.transaction() as connection:
+            again = await train_churn(connection, trained.runtime, trained.tenant_id)
+        forget_playbooks()
+    assert again["digest"] == model["digest"]
+    assert (await scored(trained))["tier"] == "model"
+
+
+async def test_a_practice_without_history_is_told_what_it_takes(practice):
+    contact = await practice.add_missed()
+    async with practice.transaction() as connection:
+        with pytest.raises(TooFewData):
+            await train_churn(connection, practice.runtime, practice.tenant_id)
+    assert await practice.count("keepwell.models") == 0
+    summary = await scored(practice)
+    assert (summary["contacts"], summary["tier"]) == (1, "scorecard")
+    assert summary["note"] == "scorecard: no model has been trained for this tenant"
+    assert (await practice.decide(contact, dry_run=True))["health"]["tier"] == "scorecard"
+
+
+async def test_health_of_others_is_not_shown(practice, trained):
+    (foreign,) = await some_contacts(trained, 1)
+    mine = await practice.add_contact()
+    async with practice.transaction() as connection:
+        with pytest.raises(ContactNotFound):
+            await show_health(connection, practice.tenant_id, str(foreign))
+        shown = await show_health(connection, practice.tenant_id, str(mine))
+    assert (shown["latest"], shown["history"]) == (None, [])
+
+
+async def test_a_practice_without_contacts_is_scored(practice):
+    assert (await scored(practice, datetime(2026, 3, 1, tzinfo=UTC)))["contacts"] == 0
