@@ -2,20 +2,13 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
-from psycopg import AsyncConnection as DriverConnection
 from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-
-async def _driver(connection: AsyncConnection) -> DriverConnection[Any]:
-    raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
-    assert isinstance(driver, DriverConnection)  # noqa: S101 - the URL names psycopg
-    return driver
+from store.direct import driver_of
 
 
 async def read_frame(
@@ -29,7 +22,7 @@ async def read_frame(
     Timestamps must be cast in the query to microseconds (`store.bulk.MICROSECONDS`), since CSV
     carries no types: `schema` names each column in order with its polars type.
     """
-    driver = await _driver(connection)
+    driver = driver_of(connection)
     literals = {name: sql.Literal(value) for name, value in values.items()}
     composed = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(query).format(**literals))
     buffer = io.BytesIO()
@@ -81,7 +74,7 @@ async def insert_frame(
 
 async def copy_in(connection: AsyncConnection, table: str, frame: pl.DataFrame) -> None:
     """COPY a frame into a table without row-level security (a temporary one)."""
-    driver = await _driver(connection)
+    driver = driver_of(connection)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
     )

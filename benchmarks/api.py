@@ -1,0 +1,120 @@
+"""A next best action over HTTP against one indexed SELECT over HTTP, of the same process."""
+
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.api_server import Load, loaded, serving
+from benchmarks.figures import Figure, Measured, percentile
+from benchmarks.practice import SEED, World
+from services.manage_keys import create_key
+from services.wiring import Runtime
+
+CONNECTIONS = 8
+ROUNDS, WARM_UP = 5, 1
+SECONDS = 2.0
+SHARE_OF_LIMIT = 0.7
+BAR = 0.25
+DECIDED = "next best action, committed"
+READ = "GET /v1/contacts/{id}"
+
+
+@dataclass
+class _Bench:
+    """The server, and how many contacts have been asked about."""
+
+    port: int
+    key: str
+    paths: Sequence[str]
+    asked: int = 0
+
+    def reads(self, seconds: float, rate: float | None = None) -> dict[str, Any]:
+        return self._load("GET", self.paths, seconds, rate)
+
+    def decides(self, seconds: float, rate: float | None = None) -> dict[str, Any]:
+        paths = [f"{path}/next-best-action" for path in self.paths]
+        result = self._load("POST", paths, seconds, rate)
+        self.asked += len(result["latencies_ms"])
+        return result
+
+    def _load(
+        self, method: str, paths: Sequence[str], seconds: float, rate: float | None
+    ) -> dict[str, Any]:
+        # paced load needs connections for a burst of late answers
+        connections = CONNECTIONS if rate is None else 4 * CONNECTIONS
+        return loaded(
+            self.port, self.key, Load(method, paths, seconds, connections, rate, self.asked)
+        )
+
+
+def measure(world: World) -> Measured:
+    """Load the API from another process: as much as it takes, then 70 % of that."""
+    practice = world.practice
+
+    async def make_key(runtime: Runtime) -> str:
+        async with runtime.database.transaction(practice.tenant_id) as connection:
+            return (
+                await create_key(connection, practice.tenant_id, name="bench", scopes=["admin"])
+            ).key
+
+    contacts = list(practice.contacts)
+    random.Random(SEED).shuffle(contacts)
+    with serving(world.runtime) as port:
+        bench = _Bench(port, world.run(make_key), [f"/v1/contacts/{each}" for each in contacts])
+        rounds = [_round(bench) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
+    reads, decides, paced_reads, paced_decides = zip(*rounds, strict=True)
+    name = f"{DECIDED}: throughput"
+    throughput = Figure(
+        "api", name, _per_second(decides), "requests/s", _per_second(reads), READ, BAR
+    )
+    acted = sum(run["acted"] for run in decides) / sum(len(run["latencies_ms"]) for run in decides)
+    return Measured(
+        (
+            throughput,
+            *_latencies("closed loop", reads, decides),
+            *_latencies(f"at {SHARE_OF_LIMIT:.0%} of its limit", paced_reads, paced_decides),
+        ),
+        (
+            f"api: {bench.asked:,} decisions for {len(contacts):,} contacts with "
+            f"{practice.appointments:,} appointments, health by {practice.tier}; {acted:.0%} of "
+            f"those measured promised a message; one uvicorn process, worker off, {CONNECTIONS} "
+            "connections from another process.",
+        ),
+    )
+
+
+def _round(bench: _Bench) -> tuple[dict[str, Any], ...]:
+    """Both as fast as they are answered, then both at a share of what they just reached."""
+    read, decide = bench.reads(SECONDS), bench.decides(SECONDS)
+    return (
+        read,
+        decide,
+        bench.reads(SECONDS, SHARE_OF_LIMIT * _per_second([read])),
+        bench.decides(SECONDS, SHARE_OF_LIMIT * _per_second([decide])),
+    )
+
+
+def _latencies(
+    how: str, reads: Sequence[dict[str, Any]], decides: Sequence[dict[str, Any]]
+) -> list[Figure]:
+    return [
+        Figure(
+            area="api",
+            name=f"{DECIDED}: p{share * 100:.0f}, {how}",
+            value=_latency(decides, share),
+            unit="ms",
+            reference=_latency(reads, share),
+            against=f"{READ} {how}",
+        )
+        for share in (0.5, 0.99)
+    ]
+
+
+def _per_second(runs: Sequence[dict[str, Any]]) -> float:
+    return statistics.median(len(run["latencies_ms"]) / float(run["seconds"]) for run in runs)
+
+
+def _latency(runs: Sequence[dict[str, Any]], share: float) -> float:
+    return statistics.median(percentile(run["latencies_ms"], share) for run in runs)
