@@ -68,6 +68,8 @@ def explained(document: Document) -> list[str]:
             f"  treatment  {document['channel']}, {document['slot']}, variant "
             f"{document['variant']}, chosen with probability "
             f"{document['selection_probability']:.3f}, to leave {document['send_at']}",
+            f"  worth      {document['score_cents'] / 100:.2f} at the channel's cost of "
+            f"{document['treatment']['cost_cents'] / 100:.2f}",
         ]
     lines.append("  candidates")
     for each in document["candidates"]:

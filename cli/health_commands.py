@@ -50,5 +50,7 @@ def score_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
         return
     console.print(f"{result['contacts']:,} contacts scored as of {result['as_of']}")
     console.print(f"by {result['note']}")
+    if set(result["levels"]) == {"unknown"}:
+        console.print("nobody was seen in the years before; use --as-of for imported past data")
     for level, count in result["levels"].items():
         console.print(f"  {level:<9} {count:>8,}")

@@ -21,6 +21,8 @@ from services.manage_keys import (
 from services.wiring import Runtime
 from store.api_keys import KeyRow
 
+ID_CHARACTERS = 38  # kw_live_, 22 for the tenant, 8 for the key
+
 keys = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 
 
@@ -79,7 +81,10 @@ def show(tenant: Tenant, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    table = Table(box=None)
+    table.add_column("id", no_wrap=True, min_width=ID_CHARACTERS)  # revoke needs all of it
+    for name in ("name", "scopes", "created", "expires", "revoked"):
+        table.add_column(name, overflow="fold")
     for key in found:
         dates = (key.created_at, key.expires_at, key.revoked_at)
         shown = ("" if date is None else f"{date:%Y-%m-%d %H:%M}" for date in dates)

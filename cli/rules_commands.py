@@ -12,9 +12,9 @@ from engine.errors import Finding, InvalidRules, NotFound
 from engine.ids import TenantId
 from rules.check import check
 from rules.examples import run_examples
-from rules.loader import read_rules
+from rules.loader import PACKS, read_rules
 from rules.text import render_all
-from services.publish_rules import PACKS, file_texts, publish_rules
+from services.publish_rules import file_texts, publish_rules
 from services.wiring import Runtime
 
 Files = Annotated[

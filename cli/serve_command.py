@@ -33,9 +33,12 @@ def serve_command(
 ) -> None:
     """Answer the API and work the outbox until Ctrl-C or SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     with errors_told():
         start = moment_of(clock)
     settings = Settings() if start is None else Settings(clock=start)
+    if "public_url" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"public_url": f"http://{host}:{port}"})
 
     async def use(runtime: Runtime) -> None:
         await _serve(runtime, host=host, port=port, worker=worker)

@@ -34,6 +34,8 @@ from engine.errors import EmbeddedServerFailed
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+# how long a server that has been ready may take to accept a connection
+_ATTACH_SECONDS = 5.0
 
 
 class EmbeddedServers:
@@ -104,6 +106,9 @@ class EmbeddedServers:
                 and postgres.accepts_app(Path(running.socket_dir))
             ):
                 return cls(home, running, None)
+            if running is not None and running.ready:
+                # started long ago: it is the server that died, nothing is still to come
+                deadline = min(deadline, time.monotonic() + _ATTACH_SECONDS)
             if time.monotonic() > deadline:
                 raise EmbeddedServerFailed(
                     f"Another process owns the embedded servers of {home}, "

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.actions import ActionColumns
-from engine.candidates import Candidates, Contacts, remove
+from engine.candidates import Candidates, Contacts, remove, strike_channels
 from engine.columns import Ints
 from engine.policy.settings import PolicyData
 from engine.reasons import Reason, Stage
@@ -19,22 +19,29 @@ def score(
     """Return the candidates with all score terms, cents.
 
     score = effect × value × context × lever - cost - fatigue, where effect is P(success |
-    contacted) - P(success | left alone), cost is that of the cheapest channel still allowed, and
-    fatigue grows with the messages of the last seven days. 'Do nothing' scores 0.
+    contacted) - P(success | left alone) and fatigue grows with the messages of the last seven days.
+    'Do nothing' scores 0. A channel whose cost would eat the gain is struck. Candidates are ranked
+    with the cost of the cheapest channel left: the channel is drawn afterwards, and a rank that
+    depended on the draw would bend its logged probability.
     """
     effect = candidates.propensity - candidates.if_left
-    cost = np.where(candidates.channels_left(), actions.cost_cents[candidates.action], np.inf).min(
-        axis=1, initial=np.inf
-    )
-    cost = np.where(np.isfinite(cost), cost, 0.0)
     fatigue = contacts.recent_sends[candidates.contact] * policy.fatigue_cents
     gain = effect * candidates.value_cents * candidates.context * candidates.lever
+    cost = actions.cost_cents[candidates.action]
+    worth = np.round(gain[:, None] - cost - fatigue[:, None], _DECIMALS)
+    kept = strike_channels(candidates, worth <= 0.0, Reason.NOT_WORTH_IT, Stage.ARBITRATION)
+    # of a candidate without any channel the cheapest of all is told, to show what it was worth
+    some_left = np.asarray(kept.channels_left().any(axis=1))
+    counted = np.where(some_left[:, None], kept.channels_left(), True)
+    counted &= actions.channel[candidates.action]
+    cheapest = np.where(counted, cost, np.inf).min(axis=1, initial=np.inf)
+    cheapest = np.where(np.isfinite(cheapest), cheapest, 0.0)
     return replace(
-        candidates,
+        kept,
         effect=np.round(effect, 12),
-        cost_cents=cost,
+        cost_cents=cheapest,
         fatigue_cents=np.round(fatigue, _DECIMALS),
-        score_cents=np.asarray(np.round(gain - cost - fatigue, _DECIMALS), dtype=np.float64),
+        score_cents=np.asarray(np.round(gain - cheapest - fatigue, _DECIMALS), dtype=np.float64),
     )
 
 

@@ -34,7 +34,8 @@ class Decisions:
         chosen: the contacts that get something, (w,), in the order of `treatments`.
         treatments: channel, slot and variant of each of `chosen`.
         send_at_us: microseconds since 1970 UTC, (w,).
-        score_cents: of the winner, 0 for nothing, (n,).
+        cost_cents: of the channel drawn, (w,).
+        score_cents: of the winner by the channel drawn, 0 for nothing, (n,).
         reason: Reason of the outcome, (n,).
         held: in the holdout, (n,).
     """
@@ -44,6 +45,7 @@ class Decisions:
     chosen: Ints
     treatments: Treatments
     send_at_us: Ints
+    cost_cents: Floats
     score_cents: Floats
     reason: Ints
     held: Bools
@@ -108,6 +110,7 @@ def decide(
             keys=mixed(keys, moment.seed),
         )
     )
+    cost = actions.cost_cents[candidates.action[rows], treatments.channel]
     where = (actions.span[candidates.action[rows]], contacts.zone[chosen], treatments.slot)
     opens, left_us = times.opens[where], times.closes[where] - times.opens[where]
     spread = uniform(keys, salt("spread")) * np.minimum(left_us / 1e6, SPREAD_SECONDS)
@@ -117,7 +120,8 @@ def decide(
         chosen=chosen,
         treatments=treatments,
         send_at_us=opens + spread.astype(np.int64) * 1_000_000,
-        score_cents=np.where(winner >= 0, candidates.score_cents[np.maximum(winner, 0)], 0.0),
+        cost_cents=cost,
+        score_cents=_net_worth(candidates, rows, chosen, cost, len(contacts.ids)),
         reason=reason,
         held=held,
     )
@@ -135,10 +139,20 @@ def _nothing_proposed(
         chosen=nobody,
         treatments=Treatments(nobody, nobody, (), certain, certain, certain),
         send_at_us=nobody,
+        cost_cents=np.zeros(0),
         score_cents=np.zeros(n),
         reason=np.full(n, int(Reason.NO_RULE_APPLIES), dtype=np.int64),
         held=held,
     )
+
+
+def _net_worth(
+    candidates: Candidates, rows: Ints, chosen: Ints, cost: Floats, contacts: int
+) -> Floats:
+    """What each decision is worth once the channel is known; the rank knew the cheapest only."""
+    worth = np.zeros(contacts)
+    worth[chosen] = np.round(candidates.score_cents[rows] + candidates.cost_cents[rows] - cost, 6)
+    return worth
 
 
 def _reasons(candidates: Candidates, winner: Ints, held: Bools, contacts: int) -> Ints:

@@ -8,8 +8,10 @@ from email.utils import format_datetime, parseaddr
 
 from gateways.sender import Message, MessageUnsendable
 
-# 7 bit: no relay on the way has a reason to rewrite it
-_POLICY = SMTP.clone(cte_type="7bit")
+# 7 bit: no relay on the way has a reason to rewrite it. 998 is the longest line allowed (RFC 5322,
+# 2.1.1): at the usual 78 the library encodes a long unsubscribe address, and no mailbox provider
+# decodes it there (RFC 2369 wants it literal).
+_POLICY = SMTP.clone(cte_type="7bit", max_line_length=998)
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _LOCAL_PART_BYTES = 64  # RFC 5321, 4.5.3.1.1
 _ADDRESS_BYTES = 254  # RFC 5321, 4.5.3.1.3

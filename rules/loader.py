@@ -44,11 +44,12 @@ _RULE = (
     "send_between",
     "tests",
 )
+PACKS = Path(__file__).parent / "packs"
 _REQUIRED = ("id", "title", "why", "when", "then")
 
 
 def read_rules(path: Path) -> RuleSet:
-    """The rules of a file, with the vocabulary file it names in the same folder.
+    """The rules of a file, with the vocabulary it names: in the same folder, else the shipped one.
 
     Raises InvalidRules with every finding of the file (or, first, of its vocabulary).
     """
@@ -61,7 +62,15 @@ def read_rules(path: Path) -> RuleSet:
         hint = "vocabulary: healthcare.vocab.yaml"
         findings.add("E011", "the file has to name its vocabulary", place, hint=hint)
         refuse(findings, path.name)
-    return load_rules(text, path.name, read_vocabulary(path.parent / name))
+    return load_rules(text, path.name, read_vocabulary(vocabulary_path(path, name)))
+
+
+def vocabulary_path(rules: Path, name: str) -> Path:
+    """Where the vocabulary `name` of a rules file lies; beside it where there is none anywhere."""
+    beside = rules.parent / name
+    if beside.exists():
+        return beside
+    return next(iter(sorted(PACKS.rglob(name))), beside)
 
 
 def load_rules(text: str, file: str, vocabulary: Vocabulary) -> RuleSet:

@@ -165,6 +165,7 @@ def _outcome(
         "selection_probability": float(treatments.selection_probability[chosen]),
         "treatment": {
             "context": [float(value) for value in evaluated.context[index]],
+            "cost_cents": float(decisions.cost_cents[chosen]),
             "channel_probability": float(treatments.channel_probability[chosen]),
             "slot_probability": float(treatments.slot_probability[chosen]),
             "variant_probability": float(treatments.variant_probability[chosen]),

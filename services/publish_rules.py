@@ -9,12 +9,11 @@ from engine.errors import NotFound
 from engine.ids import TenantId
 from rules.compiled import compile_rules
 from rules.document import RuleSet
-from rules.loader import load_rules, read_rules
+from rules.loader import PACKS, load_rules, read_rules, vocabulary_path
 from rules.vocabulary import load_vocabulary
 from store.audit import AuditLine, add_audit
 from store.playbooks import NewRuleSet, add_live_rule_set, find_rule_set
 
-PACKS = Path(__file__).parent.parent / "rules" / "packs"
 _DEFAULT_PACKS = {"healthcare": "healthcare/retention"}
 _ANY_INDUSTRY = "common/retail"
 
@@ -127,5 +126,5 @@ def file_texts(path: Path, name: str) -> RuleTexts:
     Raises:
         InvalidRules: with all findings.
     """
-    vocabulary = path.parent / read_rules(path).vocabulary.file
+    vocabulary = vocabulary_path(path, read_rules(path).vocabulary.file)
     return RuleTexts(name, path.read_text(encoding="utf-8"), vocabulary.read_text(encoding="utf-8"))

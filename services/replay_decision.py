@@ -79,12 +79,19 @@ def _tampering(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _versions(row: Mapping[str, Any], playbook: Playbook) -> list[dict[str, Any]]:
     now = {
         "rule_set_digest": playbook.rule_set_digest,
-        "model_digest": playbook.model_digest,
+        "model_digest": _model_told(row, playbook),
         "policy_data_digest": playbook.policy.digest,
         "seed": playbook.seed,
         "libraries": libraries(),
     }
     return [_difference("versions", n, row[n], v) for n, v in now.items() if row[n] != v]
+
+
+def _model_told(row: Mapping[str, Any], playbook: Playbook) -> str | None:
+    """The model's digest, or why the one the decision names does not serve any more."""
+    if row["model_digest"] is not None and playbook.model is None:
+        return playbook.tier_note
+    return playbook.model_digest
 
 
 def _recomputed(

@@ -57,7 +57,10 @@ async def test_the_template_serves_where_a_model_does_not_and_the_reason_is_kept
 ):
     async with llm_server(mode) as server:
         send = await promised(
-            practice, llm_base_url=server.base_url, llm_timeout_seconds=0.5, llm_model="m"
+            practice,
+            llm_base_url=server.base_url,
+            llm_timeout_seconds=0.5 if mode == "slow" else 20.0,
+            llm_model="m",
         )
     assert send.content_source.startswith(f"template ({reason}")
     assert "Ada" in send.content["text"]

@@ -278,6 +278,30 @@ def test_an_action_worth_exactly_what_it_costs_is_not_done():
     assert one_decision([even]).winner[0] == -1
 
 
+def test_nobody_is_called_about_what_is_not_worth_a_call():
+    # 0.1 of 30 cents: worth an e-mail at 1 cent and an SMS at 2, not a call at 400
+    n = 300
+    cheap = action_columns([make_action(value_cents=30)])
+    decided = Case(make_contacts(n), everything(n, 1), cheap, make_policy(), at()).decided()
+    assert len(decided.chosen) == n
+    drawn = {CHANNELS[channel] for channel in decided.treatments.channel}
+    assert drawn == {"email", "sms"}
+    call = CHANNELS.index("call_task")
+    assert (decided.candidates.channel_reason[:, call] == Reason.NOT_WORTH_IT).all()
+
+
+def test_a_decision_is_worth_what_is_left_after_the_cost_of_its_own_channel():
+    n = 300
+    actions = action_columns([make_action()])
+    decided = Case(make_contacts(n), everything(n, 1), actions, make_policy(), at()).decided()
+    gain = 0.1 * 12_000
+    for place, who in enumerate(decided.chosen):
+        cost = actions.cost_cents[0, decided.treatments.channel[place]]
+        assert decided.cost_cents[place] == cost
+        assert decided.score_cents[who] == pytest.approx(gain - cost, abs=1e-6)
+    assert len(set(decided.cost_cents)) == len(CHANNELS)
+
+
 def test_a_tie_goes_to_the_higher_priority_then_to_the_action_that_stands_first():
     first, second, urgent = make_action("x"), make_action("y"), make_action("z", priority=1)
     assert one_decision([first, second]).winner[0] == 0

@@ -55,6 +55,13 @@ def test_an_email_carries_text_html_and_one_click_unsubscribe() -> None:
     assert markup.get_content().strip() == "<p>Grüße – it is time.</p>"
 
 
+def test_a_long_unsubscribe_address_stands_in_the_raw_header_as_it_is() -> None:
+    address = "<https://practice.example/v1/unsubscribe/" + "aZ09_-" * 30 + ">"
+    raw = compose(make_message(headers={"List-Unsubscribe": address}), SENDER)
+    assert f"List-Unsubscribe: {address}\r\n".encode() in raw
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
 @pytest.mark.parametrize(
     "changes",
     [
