@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+from engine.actions import CHANNELS, PURPOSES
 from engine.errors import InvalidInput, InvalidMapping, InvalidRules
 from rules.findings import Findings, suggestion
 from rules.reading import Reader
@@ -20,7 +21,10 @@ _TOP = (
     "description", "tenant", "source", "time_zone", "offsets", "date_only", "formats",
     "delimiter", "contact_missing", "records",
 )  # fmt: skip
-_TENANT = ("name", "industry", "timezone", "visit_events", "sender", "rules")
+_TENANT = (
+    "name", "industry", "timezone", "visit_events", "sender", "rules", "implied_consent",
+)  # fmt: skip
+_PAIRS = tuple(f"{channel}:{purpose}" for channel in CHANNELS for purpose in PURPOSES)
 _SENDER = ("name", "email", "postal_address", "phone")
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ZONES = frozenset(available_timezones())
@@ -186,6 +190,8 @@ class _MappingReader:
         if "sender" in keys:
             sender = read.settings(keys["sender"], "sender", _SENDER, ("name",))
             settings["sender"] = {key: read.text(value, key) for key, value in sender.items()}
+        if "implied_consent" in keys:
+            settings["implied_consent"] = self._implied(keys["implied_consent"])
         if "rules" in keys:
             settings["rules"] = read.text(keys["rules"], "rules")
         industry = keys.get("industry")
@@ -194,6 +200,11 @@ class _MappingReader:
             industry=None if industry is None else read.identifier(industry, "an industry"),
             settings=settings,
         )
+
+    def _implied(self, node: Node) -> dict[str, str]:
+        """Basis per 'channel:purpose', for a tenant that relies on an existing relationship."""
+        known = self._reader.settings(node, "implied_consent", _PAIRS, ())
+        return {pair: self._reader.text(basis, "a basis") for pair, basis in known.items()}
 
 
 def list_mappings() -> list[str]:

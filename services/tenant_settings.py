@@ -58,10 +58,15 @@ def parse_settings(settings_json: str, *, name: str, industry: str | None) -> Te
         time_zone=stored.get("timezone"),
         sender=_sender(sender, name),
         sender_email=sender.get("email") or "",
-        implied_consent=dict(stored.get("implied_consent", _IMPLIED)),
+        implied_consent=_implied(stored.get("implied_consent") or {}),
         channels=tuple(stored.get("channels", ("email",))),
         paused=bool(stored.get("paused", False)),
     )
+
+
+def _implied(stored: Mapping[str, str | None]) -> dict[str, str]:
+    """What is implied by default and by the tenant's word; an empty basis takes a pair back."""
+    return {pair: basis for pair, basis in (_IMPLIED | dict(stored)).items() if basis}
 
 
 def _sender(stored: Mapping[str, str], tenant_name: str) -> Sender | None:

@@ -103,3 +103,19 @@ def test_the_example_in_the_manual_is_a_valid_mapping():
         "contact",
         "appointment",
     ]
+
+
+IMPLIED = """\
+tenant:
+  name: Clinic
+  implied_consent:
+    {pair}: {basis}
+"""
+
+
+def test_a_tenant_may_rely_on_a_relationship_instead_of_records():
+    mapping = read_mapping(IMPLIED.format(pair="email:treatment", basis="patient") + GOOD, "m.yaml")
+    assert mapping.tenant.settings["implied_consent"] == {"email:treatment": "patient"}
+    (fault,) = findings(IMPLIED.format(pair="email:promotion", basis="patient") + GOOD)
+    assert fault[:2] == (4, 5)
+    assert "email:promotion" in fault[2]
