@@ -55,9 +55,4 @@ def run_for(tenant: str, use: Use[T]) -> T:
     return run(inside)
 
 
-def euros(cents: float | None) -> str:
-    """Return cents as an amount, '' for None."""
-    return "" if cents is None else f"{cents / 100:,.2f}"
-
-
 Document = dict[str, Any]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.actions import CHANNELS, ActionColumns
+from engine.actions import ActionColumns
 from engine.columns import Bools, Floats, Ints, Keys
 from engine.reasons import Reason, Stage
 
@@ -151,8 +151,3 @@ def strike_channels(
     told = channel_reason[np.arange(len(first)), first] if len(first) else candidates.reason
     why = np.where(now.any(axis=1), told, int(Reason.NO_REACHABLE_CHANNEL))
     return remove(marked, np.asarray(empty), stage, why)
-
-
-def channel_index(name: str) -> int:
-    """Return the position of a channel in CHANNELS."""
-    return CHANNELS.index(name)
