@@ -26,7 +26,8 @@ def decide_command(
 ) -> None:
     """Decide what is worth doing now, doing nothing included.
 
-    With --json one decision with its trace per line (NDJSON), in the order of contact ids.
+    With --json one decision with its trace per line (NDJSON), in the order of contact ids. Contacts
+    first seen after --as-of are left out.
     """
     with errors_told():
         moment = moment_of(as_of)
