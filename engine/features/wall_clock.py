@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY_US = 86_400_000_000
-_EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()  # as `date.toordinal` counts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Outside these years (imports use 9999-12-31 for 'never') shifting a time zone would overflow.
@@ -38,7 +38,7 @@ def wall_us(moment: datetime, zone: tzinfo) -> int:
     """Microseconds since 1970-01-01 00:00 on the wall clock of `zone` at an aware `moment`."""
     local = moment.astimezone(zone if moment.year in _ZONED_YEARS else UTC)
     seconds = (
-        (local.toordinal() - _EPOCH_ORDINAL) * 86_400
+        (local.toordinal() - EPOCH_DAY) * 86_400
         + local.hour * 3600
         + local.minute * 60
         + local.second

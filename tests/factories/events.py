@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 
 from engine.features.contact import HistoryEvent
-from engine.features.spec import Scalar
+from engine.features.spec import EVENT_COLUMNS, Scalar
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EVENT_SCHEMA = {
@@ -16,6 +17,8 @@ EVENT_SCHEMA = {
     "amount_cents": pl.Int64,
     "subject": pl.String,
     "starts_at": pl.Datetime("us", "UTC"),
+    "value": pl.Float64,
+    "properties": pl.String,
 }
 
 
@@ -26,14 +29,15 @@ def make_event(
     amount_cents: int | None = None,
     subject: str | None = None,
     starts_at: datetime | None = None,
+    **more: Any,
 ) -> HistoryEvent:
-    return HistoryEvent(type, at, amount_cents, subject, starts_at)
+    return HistoryEvent(type, at, amount_cents, subject, starts_at, **more)
 
 
 def event_frame(histories: Mapping[str, Sequence[HistoryEvent]]) -> pl.DataFrame:
     """EVENT_COLUMNS of the histories, by contact id."""
     rows = [
-        (contact, e.type, e.occurred_at, e.amount_cents, e.subject, e.starts_at)
+        (contact, *(getattr(e, name) for name in EVENT_COLUMNS[1:]))
         for contact, events in histories.items()
         for e in events
     ]
