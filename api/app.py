@@ -10,13 +10,14 @@ from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import add_openapi
 from api.rate_limit import RateLimit
-from api.routes import contacts, decisions, events, operation, unsubscribe
+from api.routes import contacts, decisions, events, operation, rules, unsubscribe
 from services.wiring import Runtime
 
 ROUTERS = (
     decisions.router,
     events.router,
     contacts.router,
+    rules.router,
     unsubscribe.router,
     operation.router,
 )

@@ -20,6 +20,7 @@ from services.record_event import NewEvent
 
 FIRST_YEAR, LAST_YEAR = 1970, 2099  # what all our readers and PostgreSQL's clients can hold
 MAX_AMOUNT_CENTS = 100_000_000_000
+MAX_VALUE = 1e12
 MAX_PROPERTIES_BYTES = 16_384
 MAX_BATCH = 1_000
 
@@ -119,6 +120,9 @@ class EventIn(Strict):
     subject: Name | None = Field(None, description="What it is about, e.g. appointment:5642903.")
     amount_cents: int | None = Field(None, ge=-MAX_AMOUNT_CENTS, le=MAX_AMOUNT_CENTS)
     starts_at: Moment | None = Field(None, description="When the booked thing takes place.")
+    value: float | None = Field(
+        None, ge=-MAX_VALUE, le=MAX_VALUE, description="A number that it carries, e.g. a score."
+    )
     properties: Annotated[dict[str, Any] | None, AfterValidator(_small)] = None
 
     def to_event(self) -> NewEvent:

@@ -192,6 +192,7 @@ def _faults(error: KeepwellError) -> list[dict[str, Any]]:
             {
                 "code": finding.code,
                 "detail": finding.message,
+                "file": finding.file,
                 "line": finding.line,
                 "column": finding.column,
                 "hint": finding.hint,

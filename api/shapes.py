@@ -138,6 +138,63 @@ class Health(Shape):
     history: list[dict[str, Any]] = Field(max_length=30, description="Newest first.")
 
 
+class RuleRelease(Shape):
+    """One release of the tenant's rules."""
+
+    number: int = Field(description="Counts from 1; the highest is in force.")
+    digest: str = Field(description="SHA-256; stands on every decision as rule_set_digest.")
+    files: list[dict[str, Any]] = Field(description="Name and version of each file.")
+    statuses: dict[str, str] = Field(description="Statuses given to rules, by id.")
+    made_by: str
+    approved_by: str | None
+    reason: str
+    made_at: datetime
+
+
+class Releases(Shape):
+    """Releases, newest first."""
+
+    releases: list[RuleRelease]
+    next: int | None = Field(description="`before` of the next page; null on the last one.")
+
+
+class RuleInForce(Shape):
+    """One rule as it is in force."""
+
+    id: str
+    title: str
+    owner: str
+    status: Literal["draft", "shadow", "live", "retired"]
+    written_status: str = Field(description="What its file says; `status` holds.")
+    file: str
+    action: str
+    purpose: str
+    channels: list[str]
+    needs_approval: bool
+    meaning: str = Field(description="SHA-256 of what the rule does.")
+
+
+class RulesInForce(Shape):
+    """The release in force with its rules, in the order of files and lines."""
+
+    release: RuleRelease | None
+    rules: list[RuleInForce]
+
+
+class Published(Shape):
+    """What came of a publication."""
+
+    release: RuleRelease | None = Field(description="In force now.")
+    changed: bool = Field(description="False for a dry run and for what was in force already.")
+    rules: dict[str, str | None] = Field(
+        description="Rules that are new, gone (null) or different, with the digest of what they do."
+    )
+    contacts_a_week: dict[str, Any] | None = Field(
+        description="Contacts that are proposed something in a week: before, after, note."
+    )
+    warnings: list[dict[str, Any]]
+
+
 class Check(Shape):
     """One thing that was looked at."""
 

@@ -12,11 +12,12 @@ from engine.ids import ContactId, SendId, TenantId
 from engine.policy.settings import PolicyData
 from services.deliver_outcome import Terms, may_repeat
 from services.gate import Facts, GateRules, Verdict, gate
-from services.playbook import shipped_policy
+from services.playbook import rules_of, shipped_policy
+from services.rules_in_force import ensure_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from store.consents import list_consents_held
 from store.leases import Aside, Lease, get_moment, lease, lock_due, set_aside
-from store.playbooks import get_versions
+from store.playbooks import Versions, get_versions
 from store.recipients import Touch, list_newest_events, list_recipients, list_touches
 from store.sends import Send
 
@@ -73,7 +74,8 @@ async def claim_due(
     sender = _sender_line(settings)
     if not due:
         return Claim((), Counter(), sender)
-    rules = gate_rules(settings, shipped_policy())
+    live = await _live_rules(connection, tenant_id, versions, due)
+    rules = replace(gate_rules(settings, shipped_policy()), live_rules=live)
     facts = await _facts(connection, tenant_id, due, rules, now)
     passed: list[Send] = []
     checks: dict[SendId, Sequence[str]] = {}
@@ -110,6 +112,19 @@ def gate_rules(settings: TenantSettings, policy: PolicyData) -> GateRules:
         time_zone=settings.time_zone,
         paused=settings.paused,
     )
+
+
+async def _live_rules(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions, due: Sequence[Send]
+) -> frozenset[str]:
+    """Rules that may send now; not asked for sends that no rule proposed."""
+    if all(send.rule is None for send in due):
+        return frozenset()
+    digest = versions.rule_set_digest
+    if digest is None:  # decided before there were releases
+        digest = await ensure_rules(connection, tenant_id, versions.industry)
+    compiled = await rules_of(connection, digest)
+    return frozenset(rule.id for rule in compiled.rules if rule.status == "live")
 
 
 def _held_back(

@@ -30,12 +30,14 @@ class GateRules:
         implied: (channel, purpose) pairs that need no row in the consent ledger.
         time_zone: of the practice, for contacts without one.
         paused: nothing leaves.
+        live_rules: ids of the rules that are live at this moment.
     """
 
     policy: PolicyData
     implied: frozenset[tuple[str, str]] = frozenset()
     time_zone: str | None = None
     paused: bool = False
+    live_rules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,14 @@ def _running(case: _Case) -> Verdict | None:
     if not case.rules.paused:
         return None
     return case.later(case.now + timedelta(minutes=_PAUSE_MINUTES), "tenant_paused")
+
+
+def _rule_live(case: _Case) -> Verdict | None:
+    rule = case.send.rule
+    if rule is None or rule in case.rules.live_rules:
+        return None
+    # halted, retired, rolled back or removed since: what it wanted to say is not wanted any more
+    return Verdict("never", "rule_halted")
 
 
 def _not_refused(case: _Case) -> Verdict | None:
@@ -215,6 +225,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
     ("contact_exists", _exists),
     ("in_time", _in_time),
     ("tenant_running", _running),
+    ("rule_live", _rule_live),
     ("not_refused", _not_refused),
     ("consent", _agreed),
     ("recipient_unchanged", _same_address),

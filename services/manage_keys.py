@@ -20,7 +20,15 @@ from engine.ids import TenantId
 from store.api_keys import KeyRow, NewKey, add_key, find_usable_key, list_key_rows, mark_revoked
 
 ADMIN = "admin"  # includes all others
-SCOPES = ("decisions:write", "decisions:read", "events:write", "contacts:read", ADMIN)
+SCOPES = (
+    "decisions:write",
+    "decisions:read",
+    "events:write",
+    "contacts:read",
+    "rules:read",
+    "rules:write",
+    ADMIN,
+)
 
 _PREFIX = "kw_live_"
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase

@@ -30,7 +30,7 @@ from rules.compiled import CompiledRules, compile_rules
 from rules.policy_data import read_policy
 from services.actions import actions_of, arms_known, prior_state
 from services.attributes import Attribute, attributes_of, is_from_health
-from services.publish_rules import ensure_rules, stored_rules
+from services.rules_in_force import ensure_rules, stored_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from store.playbooks import Versions, find_model, find_policy_state, get_versions
 
@@ -62,6 +62,8 @@ class Playbook:
     """What is in force for one tenant at one moment.
 
     Attributes:
+        rules: of all files of the release, each with its effective status.
+        rule_set_digest: of the release.
         specs: every feature that rules, health model and policy read from history.
         attributes: what is taken from the contact's own row.
         event_types: what `specs` count; nothing else need be loaded.
@@ -196,7 +198,11 @@ def event_types(specs: Sequence[Feature]) -> tuple[str, ...]:
 
 
 async def rules_of(connection: AsyncConnection, digest: str) -> CompiledRules:
-    """Return a stored rule set, compiled at most once per process."""
+    """Return the rules of a release by its digest, compiled at most once per process.
+
+    Raises:
+        RuleSetNotFound: they are not stored.
+    """
     found = _rules.get(digest)
     if isinstance(found, CompiledRules):
         return found

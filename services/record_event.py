@@ -1,5 +1,6 @@
 """Record an event exactly once; attribute it to the decision it answers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from bandits.rewards import REWARD_LADDER
 from engine.errors import DecisionNotFound, InvalidInput
 from engine.ids import TenantId
 from services.playbook import rules_of
-from services.publish_rules import RuleSetNotFound
+from services.rules_in_force import RuleSetNotFound
 from store.decisions import get_decision
 from store.events import (
     SentDecision,
@@ -44,6 +45,7 @@ class NewEvent:
         id: unique at the sender; the same id again changes nothing.
         contact: our id or 'external:<id>'.
         decision_id: which decision it answers, where the sender knows it.
+        value: a finite number that it carries, e.g. the score of an answered survey.
     """
 
     id: str
@@ -55,6 +57,7 @@ class NewEvent:
     amount_cents: int | None = None
     starts_at: datetime | None = None
     properties: Mapping[str, Any] | None = None
+    value: float | None = None
 
 
 async def record_event(
@@ -67,18 +70,9 @@ async def record_event(
 
     Raises:
         ContactNotFound, DecisionNotFound: unknown, or another tenant's.
-        InvalidInput: it lies in the future.
+        InvalidInput: it lies in the future, or its value is not finite.
     """
-    if event.occurred_at.tzinfo is None:
-        raise InvalidInput(
-            f"The event {event.id} happened at {event.occurred_at.isoformat()}, without time zone.",
-            hint="Add one, e.g. a final Z.",
-        )
-    if event.occurred_at > now + _TOLERANCE:
-        raise InvalidInput(
-            f"The event {event.id} happened at {event.occurred_at.isoformat()}, after now.",
-            hint="Send it when it has happened; what is booked goes into starts_at.",
-        )
+    _check(event, now)
     contact_id = await get_contact_id(connection, event.contact)
     if not await find_contact(connection, contact_id):
         raise contact_not_found(event.contact)
@@ -97,6 +91,7 @@ async def record_event(
         starts_at=event.starts_at,
         decision_id=event.decision_id,
         properties=event.properties,
+        value=event.value,
     )
     if not await add_event(connection, tenant_id, stored):
         return _receipt(event.id, "duplicate")
@@ -112,6 +107,21 @@ async def record_event(
     )  # fmt: skip
     await notify_wake(connection, tenant_id, "learn")
     return _receipt(event.id, "recorded", str(decision_id), step, reward)
+
+
+def _check(event: NewEvent, now: datetime) -> None:
+    if event.occurred_at.tzinfo is None:
+        raise InvalidInput(
+            f"The event {event.id} happened at {event.occurred_at.isoformat()}, without time zone.",
+            hint="Add one, e.g. a final Z.",
+        )
+    if event.occurred_at > now + _TOLERANCE:
+        raise InvalidInput(
+            f"The event {event.id} happened at {event.occurred_at.isoformat()}, after now.",
+            hint="Send it when it has happened; what is booked goes into starts_at.",
+        )
+    if event.value is not None and not math.isfinite(event.value):
+        raise InvalidInput(f"The event {event.id} has the value {event.value}, which is no number.")
 
 
 async def _attributed(connection: AsyncConnection, event: StoredEvent) -> tuple[UUID, str] | None:

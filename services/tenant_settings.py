@@ -24,6 +24,19 @@ _IMPLIED = {
 
 
 @dataclass(frozen=True, slots=True)
+class SecondPerson:
+    """When a release of rules needs a second person: above both of these bounds.
+
+    Attributes:
+        above_share: growth of the contacts proposed for in a week, as a share of today's.
+        above_contacts: the same growth in contacts.
+    """
+
+    above_share: float = 0.25
+    above_contacts: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSettings:
     """Settings with every default filled in.
 
@@ -61,6 +74,16 @@ def parse_settings(settings_json: str, *, name: str, industry: str | None) -> Te
         implied_consent=_implied(stored.get("implied_consent") or {}),
         channels=tuple(stored.get("channels", ("email",))),
         paused=bool(stored.get("paused", False)),
+    )
+
+
+def parse_second_person(stored: Mapping[str, Any]) -> SecondPerson:
+    """Return the bound in a tenant's settings, `second_person_above: {share, contacts}`."""
+    told = stored.get("second_person_above") or {}
+    default = SecondPerson()
+    return SecondPerson(
+        above_share=float(told.get("share", default.above_share)),
+        above_contacts=float(told.get("contacts", default.above_contacts)),
     )
 
 

@@ -27,6 +27,7 @@ class StoredEvent:
     starts_at: datetime | None = None
     decision_id: UUID | None = None
     properties: Mapping[str, Any] | None = None
+    value: float | None = None
 
 
 async def add_event(connection: AsyncConnection, tenant_id: TenantId, event: StoredEvent) -> bool:
@@ -34,9 +35,9 @@ async def add_event(connection: AsyncConnection, tenant_id: TenantId, event: Sto
     result = await connection.execute(
         text(
             "INSERT INTO keepwell.events (tenant_id, source, external_id, contact_id, type, "
-            "occurred_at, subject, amount_cents, starts_at, decision_id, properties) VALUES "
+            "occurred_at, subject, amount_cents, starts_at, decision_id, properties, value) VALUES "
             "(:tenant, :source, :external_id, :contact, :type, :occurred_at, :subject, "
-            ":amount_cents, :starts_at, :decision_id, cast(:properties AS jsonb)) "
+            ":amount_cents, :starts_at, :decision_id, cast(:properties AS jsonb), :value) "
             "ON CONFLICT DO NOTHING"
         ),
         {
@@ -51,6 +52,7 @@ async def add_event(connection: AsyncConnection, tenant_id: TenantId, event: Sto
             "starts_at": event.starts_at,
             "decision_id": event.decision_id,
             "properties": orjson.dumps(event.properties or {}).decode(),
+            "value": event.value,
         },
     )
     return result.rowcount == 1

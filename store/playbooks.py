@@ -1,4 +1,4 @@
-"""Rule sets, models and bandit states of a tenant: every version kept, one of each in force."""
+"""What is in force for a tenant: release of rules, model, bandit state; every version is kept."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import TenantNotFound
-from engine.ids import TenantId
 from store.crm_access import THIS_TENANT
 
 
@@ -17,7 +16,7 @@ class Versions:
     """What is in force for a decision at a moment.
 
     Attributes:
-        rule_set_digest: of the live rule set; None without one.
+        rule_set_digest: of the newest release of rules; None without one.
         model_digest: champion trained on data up to as_of at the latest; None without one.
         model_too_new: a champion exists but has seen data after as_of.
         policy_state_version: newest bandit state learnt by as_of; 0 for the prior.
@@ -38,8 +37,8 @@ class Versions:
 # one row
 VERSIONS_SQL = f"""
   SELECT
-    (SELECT digest FROM keepwell.rule_sets
-      WHERE status = 'live' ORDER BY created_at DESC, name LIMIT 1) AS rule_set_digest,
+    (SELECT digest FROM keepwell.rule_releases
+      ORDER BY number DESC LIMIT 1) AS rule_set_digest,
     m.digest AS model_digest, m.trained_until,
     coalesce((SELECT max(version) FROM keepwell.policy_states
                WHERE policy = 'treatment' AND effective_at <= :as_of), 0) AS policy_version,
@@ -82,68 +81,6 @@ def versions_from(row: str | None, as_of: datetime) -> Versions:
         tenant_name=found["tenant_name"],
         industry=found["industry"],
     )
-
-
-async def find_rule_set(connection: AsyncConnection, digest: str) -> tuple[str, str] | None:
-    """Return a rule set's document and vocabulary as text, or None."""
-    row = (
-        await connection.execute(
-            text("SELECT document, vocabulary FROM keepwell.rule_sets WHERE digest = :d LIMIT 1"),
-            {"d": digest},
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-@dataclass(frozen=True, slots=True)
-class NewRuleSet:
-    """A checked rule set about to go live; texts as uploaded."""
-
-    name: str
-    digest: str
-    document: str
-    vocabulary: str
-    created_by: str
-
-
-async def add_live_rule_set(
-    connection: AsyncConnection, tenant_id: TenantId, rule_set: NewRuleSet
-) -> int:
-    """Make this the live version, retiring the one before; return its number.
-
-    The digest that is live already is no new version. Every version is kept. One at a time per
-    tenant: the first decisions of a tenant come together and all want to make its first version.
-    """
-    await connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('rules ' || :tenant, 0))"),
-        {"tenant": str(tenant_id)},
-    )
-    known = await connection.scalar(
-        text("SELECT version FROM keepwell.rule_sets WHERE digest = :d AND status = 'live'"),
-        {"d": rule_set.digest},
-    )
-    if known is not None:
-        return int(known)
-    await connection.execute(
-        text("UPDATE keepwell.rule_sets SET status = 'retired' WHERE status = 'live'")
-    )
-    version = await connection.scalar(
-        text(
-            "INSERT INTO keepwell.rule_sets "
-            "(tenant_id, name, version, digest, status, document, vocabulary, created_by) "
-            "SELECT :tenant, :name, coalesce(max(version), 0) + 1, :digest, 'live', :document, "
-            ":vocabulary, :by FROM keepwell.rule_sets WHERE name = :name RETURNING version"
-        ),
-        {
-            "tenant": tenant_id,
-            "name": rule_set.name,
-            "digest": rule_set.digest,
-            "document": rule_set.document,
-            "vocabulary": rule_set.vocabulary,
-            "by": rule_set.created_by,
-        },
-    )
-    return int(version or 0)
 
 
 async def find_model(connection: AsyncConnection, digest: str) -> bytes | None:

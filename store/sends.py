@@ -60,6 +60,7 @@ class Send:
         attempts: provider calls begun.
         reason: of the last delay or of the end; None while there is none.
         checks: what it passed when it was last claimed, in order.
+        rule: the rule that proposed it; None if no rule did.
         unclear_since: when the first attempt began of which nobody knows whether the provider
             accepted it; None if there is none.
     """
@@ -85,6 +86,7 @@ class Send:
     decided_at: datetime
     created_at: datetime
     sent_at: datetime | None
+    rule: str | None
     unclear_since: datetime | None
 
 
@@ -105,6 +107,8 @@ SEND_COLUMNS = (
     "s.recipient, s.content::text AS content, s.content_source, s.still::text AS still, s.state, "
     "s.attempts, s.next_at, s.not_after, s.provider_id, s.reason, s.checks::text AS checks, "
     "s.decided_at, s.created_at, s.sent_at, "
+    "(SELECT d.rule FROM keepwell.decisions d WHERE d.tenant_id = s.tenant_id "
+    "AND d.id = s.decision_id) AS rule, "
     "(SELECT min(a.started_at) FROM keepwell.attempts a WHERE a.tenant_id = s.tenant_id "
     "AND a.send_id = s.id AND coalesce(a.outcome, 'lost') IN ('lost', 'unclear')) AS unclear_since"
 )

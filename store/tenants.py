@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import TenantNotFound
 from engine.ids import TenantId
+from store.crm_access import THIS_TENANT
 
 
 async def get_tenant_id(connection: AsyncConnection, slug: str) -> TenantId:
@@ -50,6 +51,20 @@ async def add_tenant(
         ),
         {"id": tenant_id, "slug": slug, "name": name, "industry": industry},
     )
+
+
+async def get_industry(connection: AsyncConnection) -> str | None:
+    """Return the industry of the transaction's tenant, e.g. healthcare; None if unset.
+
+    Raises:
+        TenantNotFound: the CRM has deleted the tenant meanwhile.
+    """
+    row = (
+        await connection.execute(text(f"SELECT industry FROM tenants WHERE id = {THIS_TENANT}"))
+    ).one_or_none()
+    if row is None:
+        raise TenantNotFound("The tenant of this transaction does not exist any more.")
+    return None if row[0] is None else str(row[0])
 
 
 async def get_settings(connection: AsyncConnection, tenant_id: TenantId) -> dict[str, Any]:

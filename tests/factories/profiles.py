@@ -26,7 +26,7 @@ from services import profiles as sources
 from services.actions import actions_of, arms_known, prior_state, variants_of
 from services.attributes import attributes_of, is_from_health
 from services.playbook import Playbook, event_types, shipped_policy
-from services.publish_rules import pack_texts, parse_rules
+from services.rule_texts import pack_texts, parse_rules
 from services.tenant_settings import parse_settings
 from tests.factories.contacts import contact_id
 from tests.factories.events import NOON, event_frame

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from engine.ids import TenantId
-from services.publish_rules import ensure_rules
+from services.rules_in_force import ensure_rules
 from store.database import Database
 
 pytestmark = pytest.mark.integration

@@ -145,6 +145,27 @@ async def test_a_contact_of_the_crm_with_the_same_address_is_adopted_and_left_as
     assert await practice.query(granted) == [(1,)]
 
 
+async def test_what_comes_up_in_the_middle_of_new_rows_is_found(practice):
+    def rows(*numbers):
+        return [
+            GOOD.replace("v1", f"v{n}").replace("p1", f"p{n}").replace("a@", f"a{n}@")
+            for n in numbers
+        ]
+
+    await practice.take(rows(4, 5))
+    # chunk by chunk: all new, all new, partly known, all known, all new, an address that is known
+    later = [*rows(0, 1, 2, 3, 6, 4, 4, 5, 7, 8), *rows(9)[:1], rows(10)[0].replace("a10@", "a7@")]
+    summary = await practice.take(later, name="later.csv", chunk_rows=2)
+    counts = summary.counts.as_dict()
+    assert counts["appointment.kept"] == {"inserted": 9, "already_there": 3}
+    assert counts["contact"] == {"inserted": 8, "already_there": 3, "linked_by_email": 1}
+    once = ImportingTenant(practice.database, practice.folder)
+    await once.take(rows(4, 5))
+    await once.take(later, name="later.csv", chunk_rows=100)
+    shape = "SELECT type, external_id, contact_id IS NULL FROM keepwell.events ORDER BY 2"
+    assert await practice.query(shape) == await once.query(shape)
+
+
 async def test_what_the_tenant_has_set_is_never_overwritten(practice):
     await practice.take([GOOD])
     async with practice.database.without_tenant() as connection:

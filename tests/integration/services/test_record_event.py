@@ -4,10 +4,13 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import polars as pl
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from engine.errors import ContactNotFound, DecisionNotFound, InvalidInput
 from services.show_decision import show_decision
+from store.import_targets import add_events
 from tests.factories.practice import MORNING, Practice
 
 pytestmark = pytest.mark.integration
@@ -173,3 +176,31 @@ async def test_a_reported_event_counts_in_the_next_decision(practice):
     await practice.report(contact, "appointment.booked", practice.now(),
                           starts_at=MORNING + 5 * DAY)  # fmt: skip
     assert (await practice.decide(contact, dry_run=True))["action"] is None
+
+
+@pytest.mark.parametrize("value", [9, -0.5, 0.0, None])
+async def test_the_number_that_an_event_carries_is_kept(practice, value):
+    contact = await practice.add_contact()
+    await practice.report(contact, "survey.answered", MORNING, event_id="s1", value=value)
+    assert await practice.rows("SELECT value FROM keepwell.events") == [{"value": value}]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+async def test_what_is_no_number_is_refused_by_us_and_by_the_database(practice, value):
+    contact = await practice.add_contact()
+    with pytest.raises(InvalidInput):
+        await practice.report(contact, "survey.answered", MORNING, value=value)
+    with pytest.raises(DBAPIError):
+        await practice.add_event(contact, "survey.answered", MORNING, value=value)
+    assert await practice.count("keepwell.events") == 0
+
+
+async def test_an_import_keeps_the_number_of_an_event(practice):
+    contact = await practice.add_contact()
+    row = {
+        "source": "file", "external_id": "1", "contact_id": str(contact),
+        "type": "survey.answered", "occurred_at": MORNING, "value": 7.5,
+    }  # fmt: skip
+    async with practice.transaction() as connection:
+        await add_events(connection, practice.tenant_id, pl.DataFrame([row]))
+    assert await practice.rows("SELECT value FROM keepwell.events") == [{"value": 7.5}]

@@ -1,5 +1,7 @@
 """A CRM that is not as expected is left alone, and the message says what to mend."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.errors import DatabaseUnavailable, SchemaMismatch
@@ -63,7 +65,8 @@ def test_after_the_mending_the_same_command_succeeds(host: Place) -> None:
     with pytest.raises(SchemaMismatch):
         upgrade(host.url("crm_owner"))
     host.run("ALTER TABLE crm_deals ADD COLUMN stage varchar", role="crm_owner")
-    assert upgrade(host.url("crm_owner")) == ["0001", "0002", "0003"]
+    scripts = Path(__file__).parents[3] / "migrations" / "versions"
+    assert upgrade(host.url("crm_owner")) == sorted(f.stem[:4] for f in scripts.glob("*.py"))
 
 
 def test_a_policy_that_we_could_not_evaluate_is_found_before_the_first_query(host: Place) -> None:

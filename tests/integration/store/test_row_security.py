@@ -23,7 +23,14 @@ pytestmark = pytest.mark.integration
 
 DENIED = "42501"  # SQLSTATE insufficient_privilege; also of a row that a policy forbids
 NEVER_CHANGED = "23001"  # SQLSTATE restrict_violation, of keepwell.refuse_change()
-IMMUTABLE = ("decisions", "candidates", "consents", "audit_trail")
+IMMUTABLE = (
+    "decisions",
+    "candidates",
+    "consents",
+    "audit_trail",
+    "rule_releases",
+    "rule_backtests",
+)
 NARROW_DOORS = {
     "tenant_id_for": "uuid",
     "tenant_ids": "SETOF uuid",

@@ -5,7 +5,7 @@ import pytest
 from engine.features.spec import Feature
 from rules.vocabulary import load_vocabulary
 from services.attributes import Attribute, attribute_values, attributes_of, is_from_health
-from services.publish_rules import pack_texts
+from services.rule_texts import pack_texts
 
 ROW = {
     "timezone": "America/New_York",

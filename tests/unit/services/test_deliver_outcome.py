@@ -40,6 +40,7 @@ SEND = Send(
     decided_at=NOW,
     created_at=NOW,
     sent_at=None,
+    rule=None,
     unclear_since=None,
 )
 MARKETING = replace(SEND, purpose="marketing")

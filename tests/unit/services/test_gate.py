@@ -23,6 +23,7 @@ ALL_CHECKS = (
     "contact_exists",
     "in_time",
     "tenant_running",
+    "rule_live",
     "not_refused",
     "consent",
     "recipient_unchanged",
@@ -38,7 +39,8 @@ RULES = GateRules(
         fatigue_cents=0.0,
         exploration_floor=0.0,
         digest="test",
-    )
+    ),
+    live_rules=frozenset({"clinic.recall"}),
 )
 RECIPIENT = Recipient(
     contact_id=CONTACT,
@@ -81,8 +83,22 @@ SEND = Send(
     decided_at=NOON - timedelta(hours=3),
     created_at=NOON - timedelta(hours=3),
     sent_at=None,
+    rule="clinic.recall",
     unclear_since=None,
 )
+
+
+@pytest.mark.parametrize("live", [frozenset(), frozenset({"clinic.other"})])
+def test_what_a_rule_wanted_to_say_is_not_said_once_the_rule_is_not_live(
+    live: frozenset[str],
+) -> None:
+    verdict = gate(SEND, FACTS, replace(RULES, live_rules=live), NOON)
+    assert (verdict.answer, verdict.reason) == ("never", "rule_halted")
+
+
+def test_what_no_rule_proposed_needs_no_live_rule() -> None:
+    verdict = gate(replace(SEND, rule=None), FACTS, replace(RULES, live_rules=frozenset()), NOON)
+    assert verdict.answer == "now"
 
 
 def touched(*ages: timedelta, purpose: str = "service") -> Facts:
