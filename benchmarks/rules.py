@@ -7,7 +7,7 @@ from benchmarks.figures import Figure, Measured, median_seconds
 from benchmarks.practice import SEED, World
 from rules.compiled import CompiledRules, compile_rules
 from rules.expression import leaves
-from services.publish_rules import pack_texts, parse_rules
+from services.rule_texts import pack_texts, parse_rules
 
 ROWS = 1_000_000
 PACK = "healthcare/retention"

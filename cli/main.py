@@ -11,7 +11,24 @@ from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
-from cli.rules_commands import check_command, examples_command, publish_command
+from cli.rules_analysis_commands import conflicts_command, coverage_command, diff_command
+from cli.rules_authoring_commands import (
+    docs_command,
+    fields_command,
+    fmt_command,
+    schema_command,
+)
+from cli.rules_codes_command import explain_code_command
+from cli.rules_commands import check_command, examples_command
+from cli.rules_new_command import new_command
+from cli.rules_release_commands import (
+    halt_command,
+    list_command,
+    promote_command,
+    publish_command,
+    releases_command,
+    rollback_command,
+)
 from cli.serve_command import serve_command
 from cli.worker_command import worker_command
 
@@ -49,7 +66,21 @@ _decisions.command("replay")(replay_command)
 _rules = _group("rules", "Rule files.")
 _rules.command("check")(check_command)
 _rules.command("test")(examples_command)
+_rules.command("coverage")(coverage_command)
+_rules.command("conflicts")(conflicts_command)
+_rules.command("diff")(diff_command)
 _rules.command("publish")(publish_command)
+_rules.command("new")(new_command)
+_rules.command("fmt")(fmt_command)
+_rules.command("docs")(docs_command)
+_rules.command("schema")(schema_command)
+_rules.command("fields")(fields_command)
+_rules.command("explain-code")(explain_code_command)
+_rules.command("list")(list_command)
+_rules.command("promote")(promote_command)
+_rules.command("halt")(halt_command)
+_rules.command("rollback")(rollback_command)
+_rules.command("releases")(releases_command)
 
 
 app.add_typer(keys, name="keys")

@@ -29,12 +29,18 @@ complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 def print_json(value: object) -> None:
     """Write one JSON document to standard output."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
+    sys.stdout.write(orjson.dumps(value, option=options, default=_plain).decode() + "\n")
 
 
 def print_json_line(value: object) -> None:
     """Write one JSON document on one line: for long lists (NDJSON)."""
-    sys.stdout.write(orjson.dumps(value, default=str).decode() + "\n")
+    sys.stdout.write(orjson.dumps(value, default=_plain).decode() + "\n")
+
+
+def _plain(value: object) -> object:
+    """A named tuple by its names (it would pass as a list), anything else as text."""
+    named = getattr(value, "_asdict", None)
+    return str(value) if named is None else named()
 
 
 @contextmanager

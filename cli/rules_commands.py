@@ -1,45 +1,85 @@
-"""`keepwell rules`: check, test and publish rule files."""
+"""`keepwell rules`: check and test rule files."""
 
+import sys
+from dataclasses import replace
+from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.options import AsJson, Document, Tenant, run_for
-from cli.output import FINDINGS, complaints, console, errors_told, print_json
-from engine.errors import Finding, InvalidRules, NotFound
-from engine.ids import TenantId
+from cli.options import AsJson
+from cli.output import FINDINGS, USAGE, complaints, console, errors_told, print_json
+from cli.rule_files import Files, rule_files
+from engine.errors import Finding, InvalidRules
 from rules.check import check
+from rules.codes import CODES
 from rules.examples import run_examples
-from rules.loader import PACKS, read_rules
+from rules.formats import github, sarif
+from rules.includes import vocabulary_path
+from rules.loader import read_rules
 from rules.text import render_all
-from services.publish_rules import file_texts, publish_rules
-from services.wiring import Runtime
 
-Files = Annotated[
-    list[Path] | None, typer.Argument(help="Rule files or folders. [default: the shipped packs]")
-]
+_UNREADABLE = "E001"
 
 
-def check_command(files: Files = None, as_json: AsJson = False) -> None:
-    """Check rule files: shape, names, types and meaning; all faults at once, with their place."""
+class Format(StrEnum):
+    """In which form findings are printed."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+def check_command(
+    files: Files = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="github: annotations; sarif: SARIF 2.1.0.")
+    ] = Format.text,
+    as_json: AsJson = False,
+) -> None:
+    """Check rule files: shape, names, types and meaning; all faults at once, with their place.
+
+    Exit code 1: a fault; 2: a file that can't be read.
+    """
     findings: list[Finding] = []
     with errors_told():
-        paths = _rule_files(files)
+        paths = rule_files(files)
     for path in paths:
         try:
-            findings += check(read_rules(path))
+            found = check(read_rules(path))
         except InvalidRules as error:
-            findings += error.findings
-    if as_json:
-        print_json({"files": [str(p) for p in paths], "findings": findings})
+            found = error.findings
+        findings += [replace(each, file=_file_of(each, path)) for each in found]
+    _tell_findings(findings, paths, Format.json if as_json else form)
+    if any(finding.code == _UNREADABLE for finding in findings):
+        raise typer.Exit(USAGE)
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(FINDINGS)
+
+
+def _file_of(finding: Finding, path: Path) -> str:
+    """The file with its path, from the current folder on where it lies inside."""
+    found = path if finding.file == path.name else vocabulary_path(path, finding.file)
+    here = Path.cwd()
+    full = found.resolve()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else str(found)
+
+
+def _tell_findings(findings: list[Finding], paths: list[Path], form: Format) -> None:
+    if form == Format.json:
+        print_json({"files": [str(path) for path in paths], "findings": findings})
+    elif form == Format.sarif:
+        titles = {name: code.title for name, code in CODES.items()}
+        print_json(sarif(findings, titles, version("keepwell")))
+    elif form == Format.github:
+        sys.stdout.write("".join(f"{line}\n" for line in github(findings)))
     elif findings:
         complaints.print(render_all(findings), markup=False)
     else:
         console.print(f"{len(paths)} files, no findings")
-    if any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(FINDINGS)
 
 
 def examples_command(files: Files = None, as_json: AsJson = False) -> None:
@@ -47,7 +87,7 @@ def examples_command(files: Files = None, as_json: AsJson = False) -> None:
     with errors_told():
         results = [
             (path, result)
-            for path in _rule_files(files)
+            for path in rule_files(files)
             for result in run_examples(read_rules(path))
         ]
     failed = [(path, result) for path, result in results if not result.passed]
@@ -67,35 +107,3 @@ def examples_command(files: Files = None, as_json: AsJson = False) -> None:
         console.print(f"{len(results)} tests on 3 matchers, {len(failed)} failed")
     if failed:
         raise typer.Exit(FINDINGS)
-
-
-def publish_command(
-    file: Annotated[Path, typer.Argument(help="A rule file; its vocabulary lies beside it.")],
-    tenant: Tenant,
-    by: Annotated[str, typer.Option(help="Who makes it live.")] = "keepwell rules publish",
-    as_json: AsJson = False,
-) -> None:
-    """Make a rule file the tenant's live rules; one with faults leaves the live ones alone."""
-    with errors_told():
-        path = file if file.exists() else PACKS / f"{file}.yaml"
-        texts = file_texts(path, file.with_suffix("").as_posix())
-
-    async def use(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Document:
-        rule_set, version = await publish_rules(connection, tenant_id, texts, by=by)
-        return {"name": texts.name, "version": version, "digest": rule_set.digest}
-
-    result = run_for(tenant, use)
-    if as_json:
-        print_json(result)
-    else:
-        console.print(f"{result['name']} version {result['version']} is live")
-
-
-def _rule_files(given: list[Path] | None) -> list[Path]:
-    found: list[Path] = []
-    for path in given or [PACKS]:
-        if not path.exists():
-            raise NotFound(f"There is no file or folder '{path}'.")
-        inside = path.rglob("*.yaml") if path.is_dir() else [path]
-        found += [each for each in inside if not each.name.endswith(".vocab.yaml")]
-    return sorted(found)

@@ -6,15 +6,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from engine.features.spec import Scalar
-from rules.reading import Length
+from engine.features.spec import CONTACT, Scalar
+from rules.reading import Length, Money
 from rules.vocabulary import Vocabulary
 
 Status = Literal["draft", "shadow", "live", "retired"]
 Purpose = Literal["treatment", "service", "marketing"]
-ConditionKind = Literal["field", "count", "none", "last", "any"]
+ConditionKind = Literal["field", "count", "none", "last", "first", "sum", "rate", "any"]
+Expected = Literal["fires", "quiet", "todo"]
+Hit = Literal["first", "only"]
 STATUSES: tuple[Status, ...] = ("draft", "shadow", "live", "retired")
 NIGHTLY = "nightly"
+DUE = "due"
 
 
 class Place(NamedTuple):
@@ -30,7 +33,7 @@ class Comparison:
     """One word of a condition and its constant, e.g. at_least 2."""
 
     word: str
-    value: Scalar | tuple[Scalar, ...] | Length
+    value: Scalar | tuple[Scalar, ...] | Length | Money
 
     def __str__(self) -> str:
         return f"{self.word} {_words(self.value)}"
@@ -44,11 +47,13 @@ class Condition:
         kind: what it is about.
         about: field or event name; empty for any.
         comparisons: words with constants.
-        in_last_days: window of count and none.
+        in_last_days: window of count, none, sum and rate.
         since_last: event after which none and count look.
         for_at_least: how long ago since_last has to be.
         because: for staff, why an unless condition keeps the rule quiet.
         any_of: the alternatives of any.
+        of_event: the events that a rate is a share of.
+        scope: contact, or the subject kind whose events or fields it looks at.
         place: its place in the file.
     """
 
@@ -61,6 +66,8 @@ class Condition:
     for_at_least: Length | None = None
     because: str = ""
     any_of: tuple["Condition", ...] = ()
+    of_event: str | None = None
+    scope: str = CONTACT
 
     @property
     def label(self) -> str:
@@ -73,6 +80,8 @@ class Condition:
         if self.kind == "any":
             return "any of: " + "; ".join(part.words for part in self.any_of)
         parts = [self.label]
+        if self.of_event is not None:
+            parts.append(f"of {self.of_event}")
         if self.in_last_days is not None:
             parts.append(f"in the last {self.in_last_days} days")
         if self.since_last is not None:
@@ -110,10 +119,15 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class StillFact:
-    """Re-checked when a send is claimed: no `event` may have happened since the decision."""
+    """Re-checked when a send is claimed: no `event` may have happened since the decision.
+
+    `about` is the subject kind of the rule if only an event about the same subject counts, else
+    empty: then any event of the contact counts.
+    """
 
     kind: Literal["none"]
     event: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +172,77 @@ class PastEvent:
     starts_at: datetime | None = None
     amount_cents: int | None = None
     subject: str | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTest:
     """An in-file test: on this day, with this contact and history, the rule fires or is quiet.
 
-    `because` is the label of the condition that has to decide ('' if any may), `contact` maps
-    field names to values.
+    Attributes:
+        contact: values of the contact's fields by name; lists as one text, items in lines.
+        subject: values of the fields of the subject that the test is about, '<kind>:1'.
+        expect: todo is a known gap: reported, and never a failure.
+        because: label of the condition that has to decide; empty if any may.
+        holiday: whether today is a public holiday of the tenant.
     """
 
     name: str
     today: datetime
     contact: tuple[tuple[str, Scalar], ...]
     events: tuple[PastEvent, ...]
-    expect: Literal["fires", "quiet"]
+    expect: Expected
     because: str
+    place: Place
+    subject: tuple[tuple[str, Scalar], ...] = ()
+    holiday: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """A row of a choice table: it holds where all of its conditions hold ('any' cells have none).
+
+    `cells` are its cells as written, without the offer.
+    """
+
+    conditions: tuple[Condition, ...]
+    cells: tuple[str, ...]
+    offer: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceTable:
+    """Which offer a rule makes.
+
+    Attributes:
+        id: as rules name it.
+        hit: first takes the first row that holds; in a table with only, no two rows can both hold.
+        columns: as written, e.g. 'contact.plan' and 'count appointment.no_show in 60 days'.
+        rows: in file order.
+    """
+
+    id: str
+    hit: Hit
+    columns: tuple[str, ...]
+    rows: tuple[ChoiceRow, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The offer that an expanded rule stands for, and the table that picks it."""
+
+    table: ChoiceTable
+    offer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`# allow L304: reason` beside a rule: that warning is meant."""
+
+    code: str
+    reason: str
     place: Place
 
 
@@ -193,9 +262,14 @@ class Rule:
         then: the proposal.
         cooldown_days: days after a contact by this rule in which it proposes nothing.
         send_between: minutes of the local day (start, end), or None for the policy's window.
-        subject: what the proposal is about; only 'contact' so far.
+        subject: what the proposal is about: 'contact', or a subject kind of the vocabulary; then
+            the rule is asked once per open subject, and the cooldown runs per subject.
         tests: in-file tests.
         place: where it starts.
+        on_days: ISO weekdays of the contact's local day on which it proposes; empty is all.
+        quiet_on_holidays: no proposal on the tenant's public holidays.
+        choice: the offer of a choice table that it stands for; its id is then 'rule-id/offer'.
+        allows: warnings that are meant.
     """
 
     id: str
@@ -211,9 +285,13 @@ class Rule:
     then: ActionProposal
     cooldown_days: int
     send_between: tuple[int, int] | None
-    subject: Literal["contact"]
+    subject: str
     tests: tuple[RuleTest, ...]
     place: Place
+    on_days: tuple[int, ...] = ()
+    quiet_on_holidays: bool = False
+    choice: Choice | None = None
+    allows: tuple[Allowance, ...] = ()
 
     @property
     def acts(self) -> bool:
@@ -221,15 +299,24 @@ class Rule:
         return self.status in {"live", "shadow"}
 
     def checked_on(self, trigger: str | None) -> bool:
-        """Whether this trigger ('nightly', an event type; None is any) evaluates the rule."""
-        return trigger is None or (self.nightly if trigger == NIGHTLY else trigger in self.check_on)
+        """Whether this trigger evaluates the rule.
+
+        It is 'nightly', 'due' (time alone may have changed the answer of a rule that waits for
+        events), an event type, or None for any.
+        """
+        if trigger == NIGHTLY:
+            return self.nightly
+        return trigger is None or (
+            bool(self.check_on) if trigger == DUE else trigger in self.check_on
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """The rules of one file with their vocabulary.
 
-    `digest` is the SHA-256 (hex) of `canonical_bytes`; `version` names the set in logs.
+    `digest` is the SHA-256 (hex) of `canonical_bytes`; `version` names the set in logs; `choices`
+    are the tables of the file, used or not.
     """
 
     pack: str
@@ -237,6 +324,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
     vocabulary: Vocabulary
     digest: str
+    choices: tuple[ChoiceTable, ...] = ()
 
     @property
     def version(self) -> str:
@@ -250,7 +338,8 @@ def canonical_bytes(pack: str, rules: tuple[Rule, ...], vocabulary: Vocabulary) 
         "pack": pack,
         "rules": [_meaning(asdict(rule)) for rule in rules],
         "fields": {name: asdict(found) for name, found in vocabulary.fields.items()},
-        "events": {name: found.types for name, found in vocabulary.events.items()},
+        "events": {name: [e.types, e.about] for name, e in vocabulary.events.items()},
+        "subjects": {name: [s.opened_by, s.closed_by] for name, s in vocabulary.subjects.items()},
     }
     return json.dumps(meaning, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
 
@@ -262,13 +351,13 @@ def digest_of(pack: str, rules: tuple[Rule, ...], vocabulary: Vocabulary) -> str
 
 def _meaning(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
-        return {k: _meaning(v) for k, v in value.items() if k not in {"place", "tests"}}
+        return {k: _meaning(v) for k, v in value.items() if k not in {"place", "tests", "allows"}}
     if isinstance(value, list | tuple):
         return [_meaning(item) for item in value]
     return value
 
 
-def _words(value: Scalar | tuple[Scalar, ...] | Length) -> str:
+def _words(value: Scalar | tuple[Scalar, ...] | Length | Money) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):

@@ -1,7 +1,8 @@
 """Which rules hold for one contact, by durable_rules: the real-time matcher.
 
 Only a small part of durable_rules is sound: one flat fact, one session, rules that are one flat
-`and` of comparisons of a field with a constant, a guard field in each, at most 48 in a ruleset.
+`and` of comparisons of a field with a constant, a guard field in each, at most 48 in a ruleset,
+facts of at most 250 fields.
 Joins, timers, windows, arithmetic, actions and several sessions crash, hang or mix up contacts.
 Its own reading of numbers and texts is inexact too, so no value of a contact enters it: each is
 replaced by its rank among the constants it is compared with, a small integer that gives the same
@@ -20,9 +21,12 @@ import durable_rules_engine as native
 from engine.errors import KeepwellError
 from engine.features.spec import Scalar
 from rules.expression import (
-    MOST_ALTERNATIVES,
-    Any,
     Expression,
+)
+from rules.trees import (
+    MOST_ALTERNATIVES,
+    MOST_FIELDS,
+    Any,
     Leaf,
     LeafType,
     Tree,
@@ -41,6 +45,7 @@ _COMPARE = {
 }
 _MATCHED, _NOTHING = 0, 1
 _FACT = '{"$k":1,"id":"f"'
+_ORDERED = frozenset({"<", "<=", ">", ">="})
 _RETRACT = '{"id":"f"}'
 _ruleset_numbers = count()
 
@@ -76,85 +81,128 @@ class _Ranks:
         met = position < len(self.constants) and self.constants[position] == value
         return 2 * position + met
 
+    def part(self, value: Scalar) -> str:
+        """Its part of a fact; empty for an unknown value."""
+        rank = None if value is None else self.of(value)
+        return "" if rank is None else f',"{self.name}":{rank}'
+
     def _position(self, value: Scalar) -> int:
         return self.constants.index(value) + 1 if value in self.constants else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What one ruleset holds: alternatives by name of their tree, and the ranks they compare."""
+
+    rules: tuple[tuple[str, tuple[Leaf, ...]], ...]
+    fields: tuple[int, ...]
+
+    @property
+    def trees(self) -> frozenset[str]:
+        return frozenset(name.partition(".")[0] for name, _ in self.rules)
 
 
 class DurableMatcher:
     """The rules of one version, compiled; safe to share between threads."""
 
     def __init__(self, expressions: Sequence[Expression]) -> None:
-        """Compile; raises MatcherFailed if a tree exceeds `MOST_ALTERNATIVES`."""
-        self._ids = tuple(expression.rule_id for expression in expressions)
-        trees = [(f"w{n}", e.applies) for n, e in enumerate(expressions)]
-        trees += [(f"u{n}", e.blocked) for n, e in enumerate(expressions) if e.blocked is not None]
-        self._ranks = _ranks_of(tree for _, tree in trees)
-        self._chunks = _chunks(trees)
+        """Compile; raises MatcherFailed if a tree exceeds `MOST_ALTERNATIVES` or `MOST_FIELDS`."""
+        # Rules share conditions, above all under unless: each tree enters the engine once.
+        when: dict[Tree, str] = {}
+        unless: dict[Tree, str] = {}
+        self._rules = tuple(
+            (
+                expression.rule_id,
+                when.setdefault(expression.applies, f"w{len(when)}"),
+                frozenset(unless.setdefault(p.tree, f"u{len(unless)}") for p in expression.unless),
+            )
+            for expression in expressions
+        )
+        self._ranks = _ranks_of((*when, *unless))
+        # An unless has a guard of its own, so that those that nobody asks for do not fire.
+        names = _names(len(self._ranks) + len(unless))[len(self._ranks) :]
+        self._guards = dict(zip(unless.values(), names, strict=True))
+        numbers = {key: number for number, key in enumerate(self._ranks)}
+        self._chunks = _chunks(when, numbers)
+        self._whens = len(self._chunks)
+        self._chunks += _chunks(unless, numbers)
+        self._trees = tuple(chunk.trees for chunk in self._chunks)
         self._lock = Lock()
         self._handles: list[int] | None = None
         with self._lock:
             self._build()
 
     def matches(self, row: Mapping[str, Scalar]) -> frozenset[str]:
-        """Ids of the rules whose when holds and whose unless does not.
+        """Ids of the rules whose when holds and no unless of which does.
 
         Raises MatcherFailed if the engine reports an error; the next call starts afresh.
         """
-        fact = self._fact(row)
+        parts = [ranks.part(row.get(ranks.feature)) for ranks in self._ranks.values()]
         with self._lock:
             handles = self._handles if self._handles is not None else self._build()
             # Forgotten until the answer is complete: an interrupted evaluation leaves its session
             # locked for a minute, and a late answer would belong to the wrong contact.
             self._handles = None
             try:
-                found = self._found(handles, fact)
+                found = self._applying(handles, parts)
             except native.error as fault:
                 raise MatcherFailed(f"durable_rules failed on a fact: {fault}") from fault
             self._handles = handles
-        return frozenset(
-            self._ids[int(name[1:])]
-            for name in found
-            if name[0] == "w" and f"u{name[1:]}" not in found
-        )
+        return found
 
-    def _fact(self, row: Mapping[str, Scalar]) -> str:
-        parts = [_FACT]
-        for ranks in self._ranks.values():
-            rank = ranks.of(row.get(ranks.feature))
-            if rank is not None:
-                parts.append(f'"{ranks.name}":{rank}')
-        return ",".join(parts) + "}"
+    def _applying(self, handles: Sequence[int], parts: Sequence[str]) -> frozenset[str]:
+        """Asks for every when, then for the unless of those that hold."""
+        held = self._held(handles, parts, range(self._whens))
+        applying = [(rule_id, unless) for rule_id, when, unless in self._rules if when in held]
+        asked = frozenset[str]().union(*(unless for _, unless in applying))
+        blocking: set[str] = set()
+        for number in range(self._whens, len(self._chunks)):
+            here = asked & self._trees[number]
+            if here:
+                guards = "".join([f',"{self._guards[tree]}":1' for tree in here])
+                blocking |= self._held(handles, parts, range(number, number + 1), guards)
+        return frozenset(rule_id for rule_id, unless in applying if blocking.isdisjoint(unless))
+
+    def _held(
+        self, handles: Sequence[int], parts: Sequence[str], chunks: range, guards: str = ""
+    ) -> set[str]:
+        """The trees of some rulesets that hold; under unless, of those with a guard."""
+        found: set[str] = set()
+        for number in chunks:
+            known = "".join([parts[field] for field in self._chunks[number].fields])
+            found |= self._fired(handles[number], f"{_FACT}{guards}{known}}}")
+        return found
 
     @staticmethod
-    def _found(handles: Sequence[int], fact: str) -> set[str]:
+    def _fired(handle: int, fact: str) -> set[str]:
         found: set[str] = set()  # a set: two alternatives of one tree may both fire
-        for handle in handles:
-            code, state = native.assert_fact(handle, fact)
-            if code == _NOTHING:  # nothing matched, and nothing was stored
-                continue
-            if code != _MATCHED:
-                raise MatcherFailed(f"durable_rules answered {code} to a fact.")
-            started = native.start_action_for_state(handle, state)
-            fired = started[1] if started else None
-            while fired:
-                found.add(fired[2 : fired.index(".", 2)])
-                fired = native.complete_and_start_action(handle, state)
-            native.retract_fact(handle, _RETRACT)
+        code, state = native.assert_fact(handle, fact)
+        if code == _NOTHING:  # nothing matched, and nothing was stored
+            return found
+        if code != _MATCHED:
+            raise MatcherFailed(f"durable_rules answered {code} to a fact.")
+        started = native.start_action_for_state(handle, state)
+        fired = started[1] if started else None
+        while fired:
+            found.add(fired[2 : fired.index(".", 2)])
+            fired = native.complete_and_start_action(handle, state)
+        native.retract_fact(handle, _RETRACT)
         return found
 
     def _build(self) -> list[int]:
         """New rulesets. Old ones are never deleted: deleting can crash the process."""
         handles = []
         for chunk in self._chunks:
-            rules = ",".join(f'"{name}":{self._rule(leaves)}' for name, leaves in chunk)
+            rules = ",".join(f'"{name}":{self._rule(name, leaves)}' for name, leaves in chunk.rules)
             name = f"keepwell-{next(_ruleset_numbers)}"
             handles.append(native.create_ruleset(name, "{" + rules + "}"))
         self._handles = handles
         return handles
 
-    def _rule(self, alternative: Sequence[Leaf]) -> str:
+    def _rule(self, name: str, alternative: Sequence[Leaf]) -> str:
         # The guard keeps rules away from the engine's own messages, which have no $k.
-        tests = ",".join(('{"$k":1}', *map(self._test, alternative)))
+        guard = self._guards.get(name.partition(".")[0], "$k")
+        tests = ",".join((f'{{"{guard}":1}}', *map(self._test, alternative)))
         return '{"all":[{"m":{"$and":[' + tests + "]}}]}"
 
     def _test(self, leaf: Leaf) -> str:
@@ -170,6 +218,8 @@ def _ranks_of(trees: Iterable[Tree]) -> dict[tuple[str, LeafType], _Ranks]:
     constants: dict[tuple[str, LeafType], set[Scalar]] = {}
     for tree in trees:
         for leaf in leaves(tree):
+            if leaf.op in _ORDERED and leaf.type != "number":
+                raise MatcherFailed(f"A {leaf.type} has no order: {leaf.feature} {leaf.op}.")
             values = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
             known = constants.setdefault((leaf.feature, leaf.type), set())
             known.update(value for value in values if value is not None)
@@ -217,16 +267,30 @@ def _alternatives(tree: Tree) -> list[tuple[Leaf, ...]]:
     return [tuple(chain.from_iterable(choice)) for choice in product(*parts)]
 
 
-def _chunks(trees: Iterable[tuple[str, Tree]]) -> list[list[tuple[str, tuple[Leaf, ...]]]]:
-    """Every alternative as a rule 'tree.number', in groups of at most `MOST_ALTERNATIVES`."""
+def _chunks(trees: Mapping[Tree, str], numbers: Mapping[tuple[str, LeafType], int]) -> list[_Chunk]:
+    """Every alternative as a rule 'tree.number', in groups that the engine can hold.
+
+    `numbers` are the positions of the ranks.
+    """
+    chunks: list[_Chunk] = []
     rules: list[tuple[str, tuple[Leaf, ...]]] = []
-    for name, tree in trees:
+    fields: dict[int, None] = {}
+    # Trees over the same features stand together, so that a ruleset is told few of them.
+    alike = sorted(trees.items(), key=lambda item: sorted(leaf.feature for leaf in leaves(item[0])))
+    for tree, name in alike:
         size = alternatives(tree)
         if size > MOST_ALTERNATIVES:
             hint = "Split the rule into several."
             raise MatcherFailed(f"A rule has {size} alternatives, more than 48.", hint=hint)
-        rules += [(f"{name}.{n}", leaves) for n, leaves in enumerate(_alternatives(tree))]
-    return [
-        rules[start : start + MOST_ALTERNATIVES]
-        for start in range(0, len(rules), MOST_ALTERNATIVES)
-    ]
+        for number, alternative in enumerate(_alternatives(tree)):
+            own = dict.fromkeys(numbers[leaf.feature, leaf.type] for leaf in alternative)
+            if len(own) > MOST_FIELDS:
+                raise MatcherFailed(f"A rule compares {len(own)} features at once, at most 200 go.")
+            if len(rules) == MOST_ALTERNATIVES or len(fields | own) > MOST_FIELDS:
+                chunks.append(_Chunk(tuple(rules), tuple(fields)))
+                rules, fields = [], {}
+            rules.append((f"{name}.{number}", alternative))
+            fields |= own
+    if rules:
+        chunks.append(_Chunk(tuple(rules), tuple(fields)))
+    return chunks

@@ -41,6 +41,10 @@ class Findings:
         finding = Finding(code, message, self.file, line, column, wide, text[:500], hint, severity)
         self._found.setdefault((line, column, code), finding)
 
+    def has(self, place: tuple[int, int, int]) -> bool:
+        """Whether a fault is noted there."""
+        return any((line, column) == place[:2] for line, column, _ in self._found)
+
     def in_order(self) -> list[Finding]:
         """All of them, in file order."""
         return sorted(self._found.values(), key=lambda f: (f.line, f.column, f.code))

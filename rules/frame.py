@@ -1,7 +1,8 @@
-"""Rules as polars expressions: which rules match, for a whole frame of feature rows at once."""
+"""Rules over columns: which rules match, for a whole frame of feature rows at once."""
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import polars as pl
 
@@ -26,15 +27,17 @@ def rule_columns(frame: pl.DataFrame, expressions: Sequence[Expression]) -> pl.D
     """One boolean column per rule (named by its position), one row per row of `frame`, no nulls.
 
     A feature without a column, or with a column of another type than the rules compare, is
-    unknown for every row. NaN counts as unknown.
+    unknown for every row. NaN counts as unknown. Each comparison is made once, however many rules
+    make it; what remains is and and or of bits.
     """
-    used = dict.fromkeys(
-        (leaf.feature, leaf.type) for e in expressions for leaf in leaves(e.everything)
-    )
-    rows = frame.select(pl.repeat(0, frame.height).alias(""), *frame.columns).lazy()
-    columns = [_rule(e).alias(str(position)) for position, e in enumerate(expressions)]
+    compared = dict.fromkeys(leaf for e in expressions for leaf in leaves(e.everything))
+    used = dict.fromkeys((leaf.feature, leaf.type) for leaf in compared)
+    rows = frame.select(pl.repeat(0, frame.height).alias(""), *frame.columns)
     known = rows.select("", *(_known(frame, feature, type_) for feature, type_ in used))
-    return known.select("", *columns).collect().drop("")
+    held = known.select("", *(_leaf(leaf).alias(str(n)) for n, leaf in enumerate(compared)))
+    trees: dict[Tree, pl.Series] = {leaf: held[str(n)] for n, leaf in enumerate(compared)}
+    columns = [_rule(e, trees, frame.height) for e in expressions]
+    return pl.DataFrame([column.alias(str(n)) for n, column in enumerate(columns)])
 
 
 def _name(feature: str, type_: LeafType) -> str:
@@ -61,22 +64,32 @@ def _typed(frame: pl.DataFrame, feature: str, type_: LeafType) -> pl.Expr:
     return pl.lit(None, dtype=_DTYPES[type_])
 
 
-def _rule(expression: Expression) -> pl.Expr:
-    applies = _column(expression.applies)
+def _rule(expression: Expression, known: dict[Tree, pl.Series], height: int) -> pl.Series:
+    applies = _column(expression.applies, known, height)
     blocked = expression.blocked
-    return applies if blocked is None else applies & ~_column(blocked)
+    return applies if blocked is None else applies & ~_column(blocked, known, height)
 
 
-def _column(tree: Tree) -> pl.Expr:
-    if not isinstance(tree, Leaf):
-        join = pl.all_horizontal if isinstance(tree, All) else pl.any_horizontal
-        return join([_column(part) for part in tree.parts])
-    column = pl.col(_name(tree.feature, tree.type))
-    if tree.op == "missing":
+def _column(tree: Tree, known: dict[Tree, pl.Series], height: int) -> pl.Series:
+    """Where the tree holds; `known` gathers the answers of all trees seen."""
+    found = known.get(tree)
+    if found is None:
+        assert not isinstance(tree, Leaf)  # noqa: S101 - all leaves are known
+        parts = [_column(part, known, height) for part in tree.parts]
+        # a row of 'any' cells asks for nothing
+        parts = parts or [pl.repeat(isinstance(tree, All), height, eager=True)]
+        found = reduce(operator.and_ if isinstance(tree, All) else operator.or_, parts)
+        known[tree] = found
+    return found
+
+
+def _leaf(leaf: Leaf) -> pl.Expr:
+    column = pl.col(_name(leaf.feature, leaf.type))
+    if leaf.op == "missing":
         return column.is_null()
-    if tree.op == "present":
+    if leaf.op == "present":
         return column.is_not_null()
-    if isinstance(tree.value, tuple):
-        parts = [column == pl.lit(value) for value in tree.value]
+    if isinstance(leaf.value, tuple):
+        parts = [column == pl.lit(value) for value in leaf.value]
         return pl.any_horizontal(parts).fill_null(value=False)
-    return _COMPARE[tree.op](column, pl.lit(tree.value)).fill_null(value=False)
+    return _COMPARE[leaf.op](column, pl.lit(leaf.value)).fill_null(value=False)

@@ -1,11 +1,15 @@
-"""Reads `then`: the action that a rule proposes."""
+"""Reads `then`: the action that a rule proposes, or one for each offer it chooses from."""
 
 import re
+from collections.abc import Mapping
 from typing import cast
 
 from engine.actions import CHANNELS, PURPOSES
+from engine.features.spec import CONTACT
 from rules.document import (
     ActionProposal,
+    Choice,
+    ChoiceTable,
     Expectation,
     Goal,
     Purpose,
@@ -29,10 +33,11 @@ _THEN = (
     "priority",
     "approval",
 )
+_CHOOSE = ("choose", "offers")
 _REQUIRED = ("action", "template", "purpose", "by", "value", "cost", "expect", "goal")
 _GOAL = re.compile(r"(\S+) within (\S.*)\Z")
 _STILL = re.compile(r"none (\S+)\Z")
-_TEMPLATE = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)+\Z")
+_TEMPLATE = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)+\Z")
 _NOTHING = Expectation(0.0, 0.0, 0)
 
 
@@ -42,11 +47,72 @@ class ProposalReader:
     def __init__(self, read: Reader, vocabulary: Vocabulary) -> None:
         self._read = read
         self._vocabulary = vocabulary
+        self._subject = CONTACT
 
-    def proposal(self, node: Node | None) -> ActionProposal:
-        """The proposal; faults are noted and leave a harmless value in their place."""
+    def proposals(
+        self, node: Node | None, tables: Mapping[str, ChoiceTable], subject: str
+    ) -> list[tuple[Choice | None, ActionProposal]]:
+        """The proposal of a rule about `subject`, or one per offer of the table it names.
+
+        Faults are noted and leave a harmless value in their place.
+        """
+        self._subject = subject
         read = self._read
-        found = {} if node is None else read.settings(node, '"then"', _THEN, _REQUIRED)
+        if node is None:
+            return [(None, self._proposal({}))]
+        chooses = node.get("choose") is not None
+        required = () if chooses else _REQUIRED
+        allowed = (*_THEN, *_CHOOSE) if chooses else _THEN
+        found = read.settings(node, '"then"', allowed, required)
+        if not chooses:
+            if node.get("offers") is not None:
+                read.fault("E105", '"offers" needs a table to choose from', node, "choose: …")
+            return [(None, self._proposal(found))]
+        return list(self._offers(node, found, tables))
+
+    def _offers(
+        self, node: Node, found: dict[str, Node], tables: Mapping[str, ChoiceTable]
+    ) -> list[tuple[Choice | None, ActionProposal]]:
+        read = self._read
+        name = read.known(found["choose"], "choice table", tables)
+        if "offers" not in found or "action" in found:
+            message = "each offer has its own action; write it under offers"
+            read.fault("E105", message, found.get("action", node), "offers: {first-offer: {…}}")
+            return []
+        if found["offers"].kind != "map":
+            read.settings(found["offers"], '"offers"', ())
+            return []
+        base = {key: value for key, value in found.items() if key not in _CHOOSE}
+        proposals: list[tuple[Choice | None, ActionProposal]] = []
+        for key, value in found["offers"].pairs:
+            own = read.settings(value, "an offer", _THEN)
+            merged = {"action": key, **base, **own}
+            for word in _REQUIRED:
+                if word not in merged:
+                    message = f"the offer {shown(key.text)} needs the setting {shown(word)}"
+                    read.fault("E011", message, key, f"{word}: …")
+            offer = read.identifier(key, "an offer")
+            proposal = self._proposal(merged)
+            if name is not None:
+                proposals.append((Choice(tables[name], offer), proposal))
+        if name is not None:
+            self._match_offers(found["offers"], tables[name])
+        return proposals
+
+    def _match_offers(self, node: Node, table: ChoiceTable) -> None:
+        """Notes offers that no row gives, and rows whose offer is not there."""
+        offered = {key.text for key, _ in node.pairs}
+        given = {row.offer for row in table.rows}
+        for key, _ in node.pairs:
+            if key.text not in given:
+                message = f"no row of {table.id} gives the offer {shown(key.text)}"
+                self._read.fault("E146", message, key, ", ".join(sorted(given - {""})))
+        for offer in sorted(given - offered - {""}):
+            message = f"{table.id} gives {shown(offer)}, which is not among the offers"
+            self._read.fault("E146", message, node, f"{offer}: {{template: …}}")
+
+    def _proposal(self, found: Mapping[str, Node]) -> ActionProposal:
+        read = self._read
         channels = read.each(found.get("by"), "by", self._channel)
         value, currency = self._value(found.get("value"))
         return ActionProposal(
@@ -130,7 +196,8 @@ class ProposalReader:
         if not match:
             return None
         self._event(node, match[1])
-        return StillFact("none", match[1])
+        own = self._vocabulary.about(match[1]) == self._subject
+        return StillFact("none", match[1], self._subject if own else "")
 
     def _event(self, node: Node, name: str) -> None:
         if name not in self._vocabulary.events:

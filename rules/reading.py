@@ -26,6 +26,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _ID = re.compile(r"[a-z0-9]+([-._][a-z0-9]+)*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\Z")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -39,6 +40,17 @@ class Length:
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit}" + ("" if self.count == 1 else "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in whole cents with its currency, ISO 4217."""
+
+    cents: int
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.cents / 100:.2f} {self.currency}"
 
 
 class Reader:
@@ -204,6 +216,18 @@ class Reader:
             self.fault("E123", f"{shown(node.text)} is not an amount of money", node, hint)
             return 0.0, ""
         return float(Decimal(match[1]) * 100), match[2] or ""
+
+    def money(self, node: Node) -> Money | None:
+        """Whole cents with a currency."""
+        cents, currency = self.money_cents(node)
+        if cents and cents != int(cents):
+            self.fault("E123", "this amount has whole cents", node, "120.00 USD")
+            return None
+        if not currency:
+            if not self.findings.has(node.place):
+                self.fault("E123", "this amount needs its currency", node, "120.00 USD")
+            return None
+        return Money(int(cents), currency)
 
     def minutes(self, node: Node | None) -> tuple[int, int] | None:
         """'10:00-18:00' as minutes of the local day, start before end, end at most 24:00."""

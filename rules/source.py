@@ -32,13 +32,17 @@ Kind = Literal["text", "list", "map"]
 
 @dataclass(slots=True)
 class Node:
-    """A piece of the file: a text, a list or a map, with its place (line and column from 1)."""
+    """A piece of the file: a text, a list or a map, with its place (line and column from 1).
+
+    `last_line` is where a text ends.
+    """
 
     kind: Kind
     line: int
     column: int
     width: int = 1
     text: str = ""
+    last_line: int = 0
     items: list["Node"] = field(default_factory=list)
     pairs: list[tuple["Node", "Node"]] = field(default_factory=list)
 
@@ -178,6 +182,7 @@ class _Tree:
         node = Node(kind, line, column, width if kind == "text" else 1)
         if kind == "text":
             node.text = event.value  # type: ignore[attr-defined] # a ScalarEvent
+            node.last_line = event.end_mark.line + 1 if event.end_mark else line
         if self._count > MOST_NODES:
             self._findings.add("E007", "the file has too many parts", node.place, hint="split it")
             raise _Stop

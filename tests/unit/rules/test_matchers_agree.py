@@ -35,6 +35,8 @@ def leaf(r: random.Random) -> Leaf:
 
 
 def tree(r: random.Random, depth: int) -> Tree:
+    if r.random() < 0.02:
+        return r.choice((All(()), Any(())))
     if depth == 0 or r.random() < 0.4:
         return leaf(r)
     parts = tuple(tree(r, depth - 1) for _ in range(r.randint(2, 3)))

@@ -204,6 +204,20 @@ HOSTILE = {
     "digits": a_file(f"- {{field: patient.score, is: {'9' * 250_000}}}"),
     "tags": "!" * 250_000,
     "too large": "# " + "x" * 300_000,
+    "ten megabytes": a_file() + "# x\n" * 2_500_000,
+    "five thousand rules": a_file()
+    + "".join(f"  - {{id: r{n}, title: a, why: b}}\n" for n in range(5_000)),
+    "many offers": "choose:\n"
+    + "".join(
+        f"  - id: t{n}\n    hit: only\n    columns: [patient.score]\n    rows:\n"
+        + "".join(f"      - [{m % 9} or more, o{m}]\n" for m in range(48))
+        for n in range(100)
+    )
+    + a_file().replace("    then:", "    then:\n      choose: t1"),
+    "many allows": a_file().replace("A rule", "'A # rule'") + "# allow L304: x\n" * 12_000 + "x",
+    "includes in a rule file": "include: [common.vocab.yaml]\n" + a_file(),
+    "names with quotes and faces": a_file().replace("id: a.rule", "id: 'a\"😀'"),
+    "a group in a group in a group": "format: 1\npack: p\nrules: " + "[any: " * 11 + "]" * 11,
     "billion laughs": "a: &a [x]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n",
 }
 
