@@ -1,10 +1,11 @@
-"""Import of invoice lines against a bare COPY of the same rows."""
+"""Imports of files against a bare COPY of the same rows."""
 
 import os
 import statistics
 import tempfile
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,46 +21,54 @@ from store.bulk import copy_in
 
 LINES = 525_461
 REQUIRED = 20_000.0  # rows per second
-REAL = "online_retail_ii_2009_2010.parquet"
+INVOICES = "online_retail_ii_2009_2010.parquet"
+CLINIC = "medical_noshow_kagglev2_2016.csv.gz"
 _COPIES = 3
 
 
 def measure(world: World) -> Measured:
-    """Import the whole file once through the shipped mapping, and copy its rows around it."""
+    """Import whole files through the shipped mappings, and copy the rows of each around it."""
     with tempfile.TemporaryDirectory() as folder:
-        real = _real_file()
-        file = real or _synthetic_file(Path(folder))
-        seconds, rows, copied = world.run(lambda runtime: _imported(runtime, file, Path(folder)))
-    ours, bare = rows / seconds, statistics.median(copied)
-    name = f"{rows:,} invoice lines"
-    kind = "real invoice lines" if real else "synthetic lines of the real file's shape"
-    return Measured(
-        (
-            Figure("import", name, ours, "rows/s", bare, "COPY into a table without indexes"),
-            Figure("import", name, ours, "rows/s", REQUIRED, "the required speed", bar=1.0),
-        ),
-        (f"import: {kind}; read, checked, each row once, contacts and consents made.",),
-    )
+        lines = _real_file(INVOICES)
+        kind = "real invoice lines" if lines else "synthetic lines of the real file's shape"
+        notes = [f"import: {kind}; read, checked, each row once, contacts and consents made."]
+        files = [("invoice lines", "shop_lines", lines or _synthetic_file(Path(folder)))]
+        clinic = _real_file(CLINIC)
+        if clinic:
+            files.append(("appointments", "clinic", clinic))
+        else:
+            notes.append(f"import: without {CLINIC}, appointments are not measured.")
+        figures: list[Figure] = []
+        for what, mapping, file in files:
+            figures += world.run(partial(_figures, what, mapping, file, Path(folder)))
+    return Measured(tuple(figures), tuple(notes))
 
 
-async def _imported(runtime: Runtime, file: Path, folder: Path) -> tuple[float, int, list[float]]:
+async def _figures(
+    what: str, mapping: str, file: Path, folder: Path, runtime: Runtime
+) -> list[Figure]:
     copied = [await _copied(runtime, file) for _ in range(_COPIES - 1)]
     order = ImportOrder(
         file=file,
-        mapping=load_mapping("shop_lines"),
-        tenant="lines",
-        rejects=folder / "rejects.csv",
+        mapping=load_mapping(mapping),
+        tenant=f"import-{mapping.replace('_', '-')}",
+        rejects=folder / f"{mapping}.rejects.csv",
     )
-    began = time.perf_counter()
     summary = await import_file(runtime.database, order)
-    seconds = time.perf_counter() - began
     copied.append(await _copied(runtime, file))
-    return seconds, summary.rows_read, copied
+    name, ours = f"{summary.rows_read:,} {what}", summary.rows_read / summary.seconds
+    bare = statistics.median(copied)
+    return [
+        Figure("import", name, ours, "rows/s", bare, "COPY into a table without indexes"),
+        Figure("import", name, ours, "rows/s", REQUIRED, "the required speed", bar=1.0),
+    ]
 
 
 async def _copied(runtime: Runtime, file: Path) -> float:
     """Rows a second of COPY, the file already in memory."""
-    frame = pl.read_parquet(file).select(pl.all().cast(pl.String))
+    parquet = file.suffix == ".parquet"
+    frame = pl.read_parquet(file) if parquet else pl.read_csv(file, infer_schema=False)
+    frame = frame.select(pl.all().cast(pl.String))
     columns = ", ".join(f'"{name}" text' for name in frame.columns)
     async with runtime.database.without_tenant() as connection:
         await connection.execute(text(f"CREATE TEMP TABLE bare ({columns}) ON COMMIT DROP"))
@@ -68,10 +77,10 @@ async def _copied(runtime: Runtime, file: Path) -> float:
         return frame.height / (time.perf_counter() - began)
 
 
-def _real_file() -> Path | None:
+def _real_file(name: str) -> Path | None:
     named = os.environ.get("KEEPWELL_TEST_DATA")
     folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
-    return folder / REAL if (folder / REAL).exists() else None
+    return folder / name if (folder / name).exists() else None
 
 
 def _synthetic_file(folder: Path) -> Path:

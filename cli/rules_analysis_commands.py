@@ -49,14 +49,15 @@ def conflicts_command(files: Files = None, as_json: AsJson = False) -> None:
     is, together with the folder common.
     """
     with errors_told():
-        groups = [[read_rules(path) for path in paths] for paths in _tenants(files)]
+        tenants = _tenants(files)
+        groups = [[read_rules(path) for path in paths] for paths in tenants]
     findings = list(dict.fromkeys(f for group in groups for f in conflicts(group)))
     if as_json:
         print_json({"findings": findings})
     elif findings:
         complaints.print(render_all(findings), markup=False)
     else:
-        count = len({rule_set.file for group in groups for rule_set in group})
+        count = len({path for paths in tenants for path in paths})
         console.print(f"{count} files, no conflicts")
     if findings:
         raise typer.Exit(FINDINGS)

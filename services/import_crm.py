@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput, TenantNotFound
 from engine.ids import TenantId
+from services.import_ids import tenant_id_for
 from services.import_kinds import Mapping, TenantSection
 from services.import_mapping import check_columns
 from services.import_reading import Source, file_digest, open_source
 from services.import_rejects import RejectsFile
 from services.import_rows import Prepared, prepare
-from services.import_writing import Counts, tenant_id_for, write_chunk
+from services.import_writing import Counts, write_chunk
 from store import imports, tenants
 from store.database import Database
 from store.imports import ImportProgress
 
 CHUNK_ROWS = 25_000
+FIRST_CHUNK_ROWS = 5_000
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 Progress = Callable[[int, int | None], None]
@@ -130,11 +133,18 @@ async def _import_rows(
 ) -> None:
     rejects = RejectsFile(order.rejects, keep=progress.rows_rejected)
     try:
-        async for prepared in _ahead(_prepared(source, order, progress.rows_done)):
+        async for prepared in _ahead(
+            _prepared(source, order, summary.tenant_id, progress.rows_done)
+        ):
             async with database.transaction(summary.tenant_id) as connection:
                 await imports.lock_imports(connection, order.tenant)
                 counts = await write_chunk(
-                    connection, summary.tenant_id, prepared, order.mapping, order.file.name
+                    connection,
+                    summary.tenant_id,
+                    prepared,
+                    order.mapping,
+                    order.file.name,
+                    summary.counts.all_new,
                 )
                 progress = await imports.save_progress(
                     connection,
@@ -154,10 +164,14 @@ async def _import_rows(
         rejects.close()
 
 
-def _prepared(source: Source, order: ImportOrder, after_row: int) -> Iterator[Prepared]:
+def _prepared(
+    source: Source, order: ImportOrder, tenant_id: TenantId, after_row: int
+) -> Iterator[Prepared]:
     stem = order.file.name.split(".")[0]
-    for chunk in source.chunks(after_row, order.chunk_rows):
-        yield prepare(chunk, order.mapping, stem)
+    # a small one first, so that the database has work soon
+    sizes = chain([min(FIRST_CHUNK_ROWS, order.chunk_rows)], repeat(order.chunk_rows))
+    for chunk in source.chunks(after_row, sizes):
+        yield prepare(chunk, order.mapping, stem, tenant_id)
 
 
 async def _ahead(items: Iterator[Prepared]) -> AsyncIterator[Prepared]:

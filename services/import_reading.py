@@ -47,8 +47,8 @@ class Source(Protocol):
     @property
     def columns(self) -> list[str]: ...
 
-    def chunks(self, after_row: int, size: int) -> Iterator[Chunk]:
-        """Yield the rows after the first `after_row` data rows."""
+    def chunks(self, after_row: int, sizes: Iterator[int]) -> Iterator[Chunk]:
+        """Yield the rows after the first `after_row` data rows, so many to a chunk."""
         ...
 
 
@@ -118,18 +118,18 @@ class _CsvSource:
     def columns(self) -> list[str]:
         return self._columns
 
-    def chunks(self, after_row: int, size: int) -> Iterator[Chunk]:
+    def chunks(self, after_row: int, sizes: Iterator[int]) -> Iterator[Chunk]:
         with self._open() as file:
             lines = _Lines(file)
             records = self._records(lines, len(self._header(lines)))
-            batch = _Batch(self._columns)
+            batch, size = _Batch(self._columns), next(sizes)
             for number, (line, cells) in enumerate(records, start=1):
                 if number <= after_row:
                     continue
                 batch.add(number, line, cells, "".join(lines.taken))
                 if batch.rows == size:
                     yield batch.chunk()
-                    batch = _Batch(self._columns)
+                    batch, size = _Batch(self._columns), next(sizes)
             if batch.rows:
                 yield batch.chunk()
 
@@ -261,12 +261,12 @@ class _ParquetSource:
     def columns(self) -> list[str]:
         return list(self._schema)
 
-    def chunks(self, after_row: int, size: int) -> Iterator[Chunk]:
+    def chunks(self, after_row: int, sizes: Iterator[int]) -> Iterator[Chunk]:
         lazy = pl.scan_parquet(self._path)
         done = after_row
         while True:
             try:
-                frame = lazy.slice(done, size).collect()
+                frame = lazy.slice(done, next(sizes)).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise self._unreadable(error) from error
             if frame.is_empty():

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from engine.ids import TenantId
+from services.import_ids import internal_ids
 from services.import_kinds import KINDS, Mapping, Record
 from services.import_reading import LINE, Chunk, raw_row
 from services.import_rejects import Reject
@@ -13,6 +15,7 @@ from services.import_values import Cells
 
 ROW = "row"  # column of every offer: index of the row within the chunk
 KEY = "external_id"
+ID = "id"  # what a new record of that external id gets
 _WALK_IN = pl.duration(minutes=1)  # comes at once: kept a minute after it was booked
 _UTC = pl.Datetime("us", "UTC")
 
@@ -28,8 +31,8 @@ class Prepared:
 
     Attributes:
         rows: data rows consumed.
-        offers: per kind a frame with ROW, KEY, `<entity>_key` and the fields; the kinds with
-            events share 'event' with the columns of keepwell.events.
+        offers: per kind a frame with ROW, KEY, ID, `<entity>_key` and the fields; the kinds with
+            events share 'event' with the columns of keepwell.events, without ID, by KEY.
         consents: contact_key, channel, purpose, basis, granted_at.
         rejects: rows that can't be imported, whatever the database holds.
     """
@@ -64,7 +67,7 @@ class Prepared:
         return raw_row(self._chunk.frame.row(row, named=True), self._columns)
 
 
-def prepare(chunk: Chunk, mapping: Mapping, file_stem: str) -> Prepared:
+def prepare(chunk: Chunk, mapping: Mapping, file_stem: str, tenant_id: TenantId) -> Prepared:
     """Read all values of a chunk; rows with a fault are out, with their first fault."""
     cells = Cells(chunk.frame, mapping, file_stem)
     columns = [name for name in chunk.frame.columns if not name.startswith("$")]
@@ -78,7 +81,7 @@ def prepare(chunk: Chunk, mapping: Mapping, file_stem: str) -> Prepared:
                 consents = _consents(cells, record, offered)
     prepared = Prepared(
         rows=chunk.rows,
-        offers={kind: pl.concat(parts, how="diagonal") for kind, parts in frames.items()},
+        offers={kind: _offer(kind, parts, tenant_id) for kind, parts in frames.items()},
         consents=consents,
         rejects=list(chunk.rejects),
         _chunk=chunk,
@@ -91,6 +94,14 @@ def prepare(chunk: Chunk, mapping: Mapping, file_stem: str) -> Prepared:
     if first:
         prepared.reject(first)
     return prepared
+
+
+def _offer(kind: str, parts: list[pl.DataFrame], tenant_id: TenantId) -> pl.DataFrame:
+    frame = pl.concat(parts, how="diagonal")
+    if kind == "event":
+        # in the order of the primary key: neighbours share its pages
+        return frame.sort(KEY, maintain_order=True)
+    return frame.with_columns(internal_ids(tenant_id, kind, frame[KEY]).alias(ID))
 
 
 # ---------------------------------------------------------------------------- per kind

@@ -293,4 +293,4 @@ _READERS: dict[FieldType, Callable[[Cells, Value, pl.Series], pl.Series]] = {
 
 def two_digits(text: str) -> str:
     """Two digits that are always the same for the same text."""
-    return f"{int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % 100:02d}"
+    return f"{int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 100:02d}"

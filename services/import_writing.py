@@ -3,17 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
 from services.import_kinds import Mapping
-from services.import_rows import KEY, ROW, Prepared, evidence, key_of
+from services.import_rows import ID, KEY, ROW, Prepared, evidence, key_of
 from store import import_targets as targets
 
-KEEPWELL = uuid5(NAMESPACE_URL, "urn:keepwell")
 _ENTITIES = ("account", "contact", "deal")  # in this order: each may refer to the ones before
 
 
@@ -23,16 +21,21 @@ class Counts:
 
     `offered` counts rows of the file: a contact named by ten rows is inserted once and found
     already there nine times.
+
+    Attributes:
+        all_new: of which targets nothing that the latest chunk offered was in the database.
     """
 
     offered: Counter[str] = field(default_factory=Counter)
     inserted: Counter[str] = field(default_factory=Counter)
     linked: Counter[str] = field(default_factory=Counter)
+    all_new: frozenset[str] = frozenset()
 
     def add(self, other: "Counts") -> None:
         self.offered += other.offered
         self.inserted += other.inserted
         self.linked += other.linked
+        self.all_new = other.all_new
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """Per kind: inserted, already_there, and for contacts linked_by_email."""
@@ -45,25 +48,20 @@ class Counts:
         return found
 
 
-def internal_id(tenant_id: TenantId, entity: str, external_id: str) -> UUID:
-    """The id that a new record of this external id gets, on every machine the same."""
-    return uuid5(KEEPWELL, f"{tenant_id}/{entity}/{external_id}")
-
-
-def tenant_id_for(slug: str) -> TenantId:
-    """The id that a tenant created for this slug gets."""
-    return TenantId(uuid5(KEEPWELL, f"tenant/{slug}"))
-
-
 async def write_chunk(
     connection: AsyncConnection,
     tenant_id: TenantId,
     prepared: Prepared,
     mapping: Mapping,
     file_name: str,
+    expect_new: frozenset[str] = frozenset(),
 ) -> Counts:
-    """Write a chunk in the caller's transaction; rows that refer to nobody known are rejected."""
+    """Write a chunk in the caller's transaction; rows that refer to nobody known are rejected.
+
+    `expect_new`: the chunk before's `all_new`, which is most likely this one's too.
+    """
     writer = _Writer(connection, tenant_id, mapping, file_name)
+    writer.counts.all_new = expect_new
     await writer.resolve(prepared)
     for entity in _ENTITIES:
         if entity in prepared.offers:
@@ -131,30 +129,40 @@ class _Writer:
             maintain_order="left",
         )
         # the first row gives the fields, all rows together the earliest time
-        new = unknown.group_by(KEY, maintain_order=True).agg(
-            pl.col(name).min() if name == "created_at" else pl.col(name).first()
-            for name in unknown.columns
-            if name != KEY
-        )
-        frame = self._with_ids(self._with_references(new), entity)
+        new = (
+            unknown.group_by(KEY)
+            .agg(
+                pl.col(name).min() if name == "created_at" else pl.col(name).first()
+                for name in unknown.columns
+                if name != KEY
+            )
+            .sort(KEY)
+        )  # in the order of the index that grows: neighbours share its pages
+        frame = self._with_references(new)
         if entity == "contact" and "created_at" in offer.columns:
             await self._lower_created_at(offer.join(new, on=KEY, how="anti"))
         if frame.is_empty():
             return
-        ids = await targets.add_entities(self._connection, self._tenant_id, entity, frame.drop(ROW))
-        own = frame.select(pl.col(KEY), pl.col("id")).join(ids, on=KEY)
-        created = own.filter(pl.col("id") == pl.col("internal_id"))
+        ids = await targets.add_entities(
+            self._connection,
+            self._tenant_id,
+            entity,
+            frame.drop(ROW),
+            expect_new=entity in self.counts.all_new,
+        )
+        own = frame.select(KEY, ID).join(ids, left_on=KEY, right_on="external_id")
+        created = own.filter(pl.col(ID) == pl.col("internal_id"))
         self.counts.inserted[entity] += created.height
         self.counts.linked[entity] += own.height - created.height
+        self._note_new(entity, all_new=created.height == own.height)
         self._ids[entity] = pl.concat([self._ids[entity], ids])
         if entity == "contact" and prepared.consents is not None:
             await self._consents(prepared.consents, created)
 
     async def _lower_created_at(self, known: pl.DataFrame) -> None:
-        earliest = known.group_by(KEY, maintain_order=True).agg(pl.col("created_at").min())
-        frame = self._with_ids(earliest, "contact").drop_nulls("created_at")
+        earliest = known.group_by(ID, maintain_order=True).agg(pl.col("created_at").min())
         await targets.lower_created_at(
-            self._connection, self._tenant_id, frame.select("id", "created_at")
+            self._connection, self._tenant_id, earliest.drop_nulls("created_at")
         )
 
     async def _consents(self, consents: pl.DataFrame, created: pl.DataFrame) -> None:
@@ -191,7 +199,7 @@ class _Writer:
     async def activities(self, offer: pl.DataFrame) -> None:
         self.counts.offered["activity"] += offer.height
         first = offer.unique(KEY, keep="first", maintain_order=True)
-        frame = self._with_ids(self._with_references(first), "activity").with_columns(
+        frame = self._with_references(first).with_columns(
             pl.lit(self._mapping.source).alias("integration_source")
         )
         self.counts.inserted["activity"] += await targets.add_activities(
@@ -201,11 +209,24 @@ class _Writer:
     async def events(self, offer: pl.DataFrame) -> None:
         for kind, rows in offer.group_by("type").len().iter_rows():
             self.counts.offered[kind] += rows
-        frame = self._with_references(offer).with_columns(
+        first = offer.unique(KEY, keep="first", maintain_order=True)
+        frame = self._with_references(first).with_columns(
             pl.lit(self._mapping.source).alias("source")
         )
-        inserted = await targets.add_events(self._connection, self._tenant_id, frame.drop(ROW))
+        inserted = await targets.add_events(
+            self._connection,
+            self._tenant_id,
+            frame.drop(ROW),
+            expect_new="event" in self.counts.all_new,
+        )
         self.counts.inserted.update(inserted)
+        self._note_new("event", all_new=inserted.total() == frame.height)
+
+    def _note_new(self, target: str, *, all_new: bool) -> None:
+        if all_new:
+            self.counts.all_new |= {target}
+        else:
+            self.counts.all_new -= {target}
 
     def _with_references(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Replace `<entity>_key` by `<entity>_id`."""
@@ -217,10 +238,6 @@ class _Writer:
                     maintain_order="left",
                 ).drop(key_of(entity))  # fmt: skip
         return frame
-
-    def _with_ids(self, frame: pl.DataFrame, entity: str) -> pl.DataFrame:
-        ids = [str(internal_id(self._tenant_id, entity, key)) for key in frame[KEY]]
-        return frame.with_columns(pl.Series("id", ids, dtype=pl.String))
 
 
 def _keys_of(prepared: Prepared, entity: str) -> Iterable[tuple[pl.DataFrame, str]]:

@@ -5,14 +5,18 @@ into a table under row-level security is refused. Only columns present in the fr
 so that the others get their defaults.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import polars as pl
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
-from store.bulk import copy_in, read_frame
+from store.bulk import copy_in
+from store.direct import driver_of
 
 # entity -> table whose rows external_ids points to
 ENTITY_TABLES = {"account": "crm_accounts", "contact": "crm_contacts", "deal": "crm_deals"}
@@ -53,22 +57,28 @@ async def find_internal_ids(
     connection: AsyncConnection, tenant_id: TenantId, entity: str, external_ids: pl.Series
 ) -> pl.DataFrame:
     """Return external_id and internal_id (both text) of those that are known."""
-    wanted = external_ids.drop_nulls().unique().sort().alias("external_id").to_frame()
-    if wanted.is_empty():
-        return pl.DataFrame(schema=_IDS)
-    await _stage(connection, "keepwell.external_ids", wanted)
-    return await read_frame(
-        connection,
-        "SELECT e.external_id, e.internal_id FROM keepwell.external_ids e "
-        "JOIN staging s USING (external_id) WHERE e.tenant_id = {tenant} AND e.entity = {entity}",
-        _IDS,
-        tenant=str(tenant_id),
-        entity=entity,
+    wanted = external_ids.drop_nulls().unique().sort()
+    cursor = await driver_of(connection).execute(
+        # One value for all: a row each would be a message each. One list of keys, planned with its
+        # values: while the statistics know nothing of a new tenant, the worst plan then reads the
+        # tenant's ids once; as a join, or prepared, it would read them once for each key.
+        "SELECT json_object_agg(external_id, internal_id) FROM keepwell.external_ids "
+        "WHERE tenant_id = %s AND entity = %s AND external_id = ANY(%s)",
+        (tenant_id, entity, wanted.to_list()),
+        prepare=False,
     )
+    row = await cursor.fetchone()
+    found: dict[str, str] = (row and row[0]) or {}
+    return pl.DataFrame([list(found), list(found.values())], schema=_IDS)
 
 
 async def add_entities(
-    connection: AsyncConnection, tenant_id: TenantId, entity: str, frame: pl.DataFrame
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    entity: str,
+    frame: pl.DataFrame,
+    *,
+    expect_new: bool,
 ) -> pl.DataFrame:
     """Insert accounts, contacts or deals with their external ids.
 
@@ -80,6 +90,8 @@ async def add_entities(
         tenant_id: the tenant.
         entity: 'account', 'contact' or 'deal'.
         frame: external_id (new ones, each once), id, and columns of the entity's table.
+        expect_new: whether most likely no row has an id or an address that is there; it is about
+            speed alone.
 
     Returns:
         external_id, internal_id, both text, of every row of `frame`.
@@ -87,27 +99,62 @@ async def add_entities(
     table = ENTITY_TABLES[entity]
     columns = await _stage(connection, table, frame, beside=("external_id",))
     tenant = {"tenant": tenant_id, "entity": entity}
-    await connection.execute(
-        text(
-            f"INSERT INTO {table} (tenant_id, {', '.join(columns)}) "
-            f"SELECT :tenant, {_selected(columns, objects=('custom_fields',))} "
-            "FROM staging s ORDER BY s.external_id ON CONFLICT DO NOTHING"
-        ),
+    repeats = "email" in columns and frame["email"].drop_nulls().is_duplicated().any()
+    added = await _insert_new(
+        connection,
+        f"INSERT INTO {table} (tenant_id, {', '.join(columns)}) "
+        f"SELECT :tenant, {_selected(columns, objects=('custom_fields',))} FROM staging s",
         tenant,
+        expect_new=expect_new and not repeats,
     )
+    ids = "INSERT INTO keepwell.external_ids (tenant_id, entity, external_id, internal_id) "
+    if added.total() == frame.height:
+        ids += "SELECT :tenant, :entity, s.external_id, s.id FROM staging s"
+        await connection.execute(text(ids), tenant)
+        return frame.select("external_id", pl.col("id").alias("internal_id"))
     found, same_email = "own.id", ""
     if entity == "contact" and "email" in columns:
         found = "coalesce(own.id, twin.id)"
         same_email = f"LEFT JOIN {table} twin ON twin.tenant_id = :tenant AND twin.email = s.email"
-    await connection.execute(
-        text(
-            "INSERT INTO keepwell.external_ids (tenant_id, entity, external_id, internal_id) "
-            f"SELECT :tenant, :entity, s.external_id, {found} FROM staging s "
-            f"LEFT JOIN {table} own ON own.id = s.id {same_email} ORDER BY s.external_id"
-        ),
-        tenant,
+    ids += (
+        f"SELECT :tenant, :entity, s.external_id, {found} FROM staging s "
+        f"LEFT JOIN {table} own ON own.id = s.id {same_email}"
     )
+    await connection.execute(text(ids), tenant)
     return await find_internal_ids(connection, tenant_id, entity, frame["external_id"])
+
+
+async def _insert_new(
+    connection: AsyncConnection,
+    insert: str,
+    values: Mapping[str, object],
+    *,
+    expect_new: bool,
+    counted: str = "'rows'",
+) -> Counter[str]:
+    """Insert the rows of staging that are not there yet; return how many, by `counted`.
+
+    Where all are expected to be new, no row is looked up: ON CONFLICT takes half as long again
+    (2.4 s instead of 1.6 s for 221,000 events). If one was there after all, or comes up meanwhile
+    from another transaction, that is undone and ON CONFLICT does it. A join that finds the known
+    rows would be cheap too, but its plan depends on statistics, and for a new tenant these are
+    wrong until the server has gathered them anew.
+    """
+    returned = f"RETURNING {counted} AS kind) SELECT kind, count(*) FROM added GROUP BY kind"
+    if expect_new:
+        try:
+            async with connection.begin_nested():
+                added = await connection.execute(
+                    text(f"WITH added AS ({insert} {returned}"), values
+                )
+        except IntegrityError as error:
+            if not isinstance(error.orig, UniqueViolation):
+                raise
+        else:
+            return Counter({row[0]: row[1] for row in added})
+    insert += " ON CONFLICT DO NOTHING"
+    added = await connection.execute(text(f"WITH added AS ({insert} {returned}"), values)
+    return Counter({row[0]: row[1] for row in added})
 
 
 async def lower_created_at(
@@ -153,24 +200,22 @@ async def add_activities(
 
 
 async def add_events(
-    connection: AsyncConnection, tenant_id: TenantId, frame: pl.DataFrame
-) -> dict[str, int]:
+    connection: AsyncConnection, tenant_id: TenantId, frame: pl.DataFrame, *, expect_new: bool
+) -> Counter[str]:
     """Insert events that are not there yet; return how many were new of each type.
 
-    `frame` has columns of keepwell.events; the first row of a (source, external_id) counts.
+    `frame` has columns of keepwell.events and each (source, external_id) once; it is inserted in
+    the order given, best that of the primary key. `expect_new` is about speed alone.
     """
     columns = await _stage(connection, "keepwell.events", frame)
-    added = await connection.execute(
-        text(
-            "WITH added AS ("
-            f"INSERT INTO keepwell.events (tenant_id, {', '.join(columns)}) "
-            f"SELECT :tenant, {_selected(columns, objects=('properties',))} FROM staging s "
-            "ON CONFLICT DO NOTHING RETURNING type) "
-            "SELECT type, count(*) FROM added GROUP BY type"
-        ),
+    return await _insert_new(
+        connection,
+        f"INSERT INTO keepwell.events (tenant_id, {', '.join(columns)}) "
+        f"SELECT :tenant, {_selected(columns, objects=('properties',))} FROM staging s",
         {"tenant": tenant_id},
+        expect_new=expect_new,
+        counted="type",
     )
-    return {row[0]: row[1] for row in added}
 
 
 async def add_consents(

@@ -197,7 +197,11 @@ async def test_a_dry_run_checks_everything_and_changes_nothing(practice):
 
 @pytest.mark.parametrize(
     ("industry", "pack"),
-    [("healthcare", "healthcare/retention"), ("trades", "retail/retention"), (None, "retail/retention")],
+    [
+        ("healthcare", "healthcare/retention"),
+        ("trades", "retail/retention"),
+        (None, "retail/retention"),
+    ],
 )
 async def test_a_tenant_without_rules_gets_the_packs_of_its_industry(practice, industry, pack):
     async with practice.transaction() as connection:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from itertools import repeat
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from services.import_reading import LINE, ROW, open_source
 def read(tmp_path, content, *, after_row=0, size=1000):
     path = tmp_path / "rows.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return list(open_source(path, ",").chunks(after_row, size))
+    return list(open_source(path, ",").chunks(after_row, repeat(size)))
 
 
 def rows_and_rejects(chunks):
@@ -101,12 +102,51 @@ def test_a_download_that_broke_off_is_told_and_not_taken_for_the_end(tmp_path):
     lines = b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * 7919) for n in range(50_000))
     path.write_bytes(gzip.compress(lines)[:-2000])
     with pytest.raises(InvalidInput, match="breaks off after line"):
-        list(open_source(path, ",").chunks(0, 1000))
+        list(open_source(path, ",").chunks(0, repeat(1000)))
 
 
 def test_numbers_of_parquet_are_read_as_a_person_would_write_them(tmp_path):
     path = tmp_path / "rows.parquet"
     pl.DataFrame({"a": [13085.0, None, 6.95], "b": ["x", "y\x00", "z"]}).write_parquet(path)
-    (chunk,) = open_source(path, ",").chunks(0, 10)
+    (chunk,) = open_source(path, ",").chunks(0, repeat(10))
     assert chunk.frame.select("a", LINE).rows() == [("13085", 1), ("6.95", 3)]
     assert [(r.line, r.reason) for r in chunk.rejects] == [(2, "holds a NUL character")]
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.text('ab,"\n\r \u00e9\x00', max_size=40), st.integers(1, 4))
+def test_a_broken_last_row_changes_nothing_of_the_rows_before(tmp_path, text, size):
+    content = f"a,b\n{text}\n"
+    rows, rejects = rows_and_rejects(read(tmp_path, content, size=size))
+    others, told = rows_and_rejects(read(tmp_path, content + "x,y,z\n", size=size))
+    assert (others, told[:-1]) == (rows, rejects)
+    assert told[-1][1] == "has 3 columns, the header has 2"
+
+
+def test_odd_rows_far_inside_of_a_long_file_stand_where_they_stand(tmp_path):
+    ordinary = [[str(n), "x" * (n % 50)] for n in range(30_000)]
+    odd = {
+        7: '7,"two\nlines"\n',
+        9_000: "broken\n",
+        9_001: "\n",
+        15_000: '"open,1\n',
+        29_999: '29999,"a ""b"""\n',
+    }
+    written = "".join(odd.get(n, f"{row[0]},{row[1]}\n") for n, row in enumerate(ordinary))
+    whole = read(tmp_path, "a,b\n" + written, size=7_001)
+    rows, rejects = rows_and_rejects(whole)
+    assert [(chunk.rows, chunk.frame.height) for chunk in whole] == [
+        (7_001, 7_001), (7_001, 7_000), (7_001, 7_000), (7_001, 7_001), (1_995, 1_995),
+    ]  # fmt: skip
+    assert rows[7] == ("7", "two\nlines", 9)
+    assert rows[8] == ("8", "x" * 8, 11)
+    assert rejects == [
+        (9_003, "has 1 columns, the header has 2"),
+        (15_003, "can't be split into columns: field larger than field limit (131072)"),
+    ]
+    assert rows[-1] == ("29999", 'a "b"', 30_002)
+    rest = read(tmp_path, "a,b\n" + written, after_row=20_000, size=7_001)
+    after = pl.concat([chunk.frame for chunk in whole]).filter(pl.col(ROW) > 20_000)
+    assert pl.concat([chunk.frame for chunk in rest]).equals(after)
