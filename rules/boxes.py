@@ -6,7 +6,7 @@ over them, a conjunction of conditions is a box, and questions about meaning are
 masks. Whether a class satisfies a condition is asked of the judge, `reference.holds`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -66,36 +66,12 @@ class Below:
 Tie = Implies | Below
 
 
-@dataclass(frozen=True, slots=True)
-class _Rank:
-    """A `Below` between two axes that share their classes."""
+class _Force(NamedTuple):
+    """Once none of `needed` is left on its axis, `other` keeps only what is in `left`."""
 
-    first: int
-    second: int
-
-    def narrowed(self, first: int, second: int) -> tuple[int, int]:
-        """Masks without the classes of the first above all of the second, and the other way."""
-        lowest = (first & -first) - 1
-        highest = (1 << second.bit_length()) - 1
-        return first & highest, second & ~lowest
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """An `Implies` as masks: values inside `premise` ask for values inside `conclusion`."""
-
-    first: int
-    premise: int
-    second: int
-    conclusion: int
-
-    def narrowed(self, first: int, second: int) -> tuple[int, int]:
-        """Masks without the classes that would need what the other axis no longer has."""
-        if not second & self.conclusion:
-            return first & ~self.premise, second
-        if not first & ~self.premise:
-            return first, second & self.conclusion
-        return first, second
+    needed: int
+    other: int
+    left: int
 
 
 class Space:
@@ -131,13 +107,11 @@ class Space:
             for classes in self._classes
         ]
         self.groups = _united(len(self._axes), self._pairs(ties, Tie))
-        self._ties: dict[int, list[_Rank | _Link]] = {}
+        self._forces: list[list[_Force]] = [[] for _ in self.full]
+        self._above: list[list[int]] = [[] for _ in self.full]
+        self._below: list[list[int]] = [[] for _ in self.full]
         for tie in ties:
             self._add(tie)
-
-    def axis(self, axis: Axis) -> int:
-        """Position of an axis."""
-        return self._axes[axis]
 
     def mask(self, axis: Axis, leaf: Leaf) -> tuple[int, int]:
         """Position of the axis, and which of its values satisfy the leaf."""
@@ -165,19 +139,24 @@ class Space:
         waiting = dict.fromkeys(tight)
         while waiting:
             changed, _ = waiting.popitem()
-            for tie in self._ties.get(changed, ()):
-                first = tight.get(tie.first, self.full[tie.first])
-                second = tight.get(tie.second, self.full[tie.second])
-                less, other = tie.narrowed(first, second)
-                if not (less and other):
+            for other, left in self._forced(changed, tight[changed]):
+                before = tight.get(other, self.full[other])
+                if not before & left:
                     return None
-                if less != first:
-                    tight[tie.first] = less
-                    waiting[tie.first] = None
-                if other != second:
-                    tight[tie.second] = other
-                    waiting[tie.second] = None
+                if before & left != before:
+                    tight[other] = before & left
+                    waiting[other] = None
         return tight
+
+    def _forced(self, axis: int, mask: int) -> Iterator[tuple[int, int]]:
+        """What the values left on one axis leave on the axes tied to it."""
+        for force in self._forces[axis]:
+            if not mask & force.needed:
+                yield force.other, force.left
+        for other in self._above[axis]:
+            yield other, -(mask & -mask)  # no class below the lowest
+        for other in self._below[axis]:
+            yield other, (1 << mask.bit_length()) - 1  # no class above the highest
 
     def both(self, one: Box, other: Box) -> dict[int, int] | None:
         """The box of what lies in both; None if that is nothing."""
@@ -255,15 +234,16 @@ class Space:
         ]
 
     def _add(self, tie: Tie) -> None:
-        rule: _Rank | _Link
         if isinstance(tie, Below):
-            rule = _Rank(self._axes[tie.first], self._axes[tie.second])
-        else:
-            first, premise = self.mask(tie.first.axis, tie.first.leaf)
-            second, conclusion = self.mask(tie.second.axis, tie.second.leaf)
-            rule = _Link(first, premise, second, conclusion)
-        self._ties.setdefault(rule.first, []).append(rule)
-        self._ties.setdefault(rule.second, []).append(rule)
+            first, second = self._axes[tie.first], self._axes[tie.second]
+            self._above[first].append(second)
+            self._below[second].append(first)
+            return
+        first, premise = self.mask(tie.first.axis, tie.first.leaf)
+        second, conclusion = self.mask(tie.second.axis, tie.second.leaf)
+        outside = self.full[first] & ~premise
+        self._forces[first].append(_Force(outside, second, conclusion))
+        self._forces[second].append(_Force(conclusion, first, outside))
 
 
 class _Nothing:

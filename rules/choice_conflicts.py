@@ -40,7 +40,7 @@ def _of_rule(rule_set: RuleSet, rule: Rule, table: ChoiceTable) -> Iterator[Find
     for number, (expression, row) in enumerate(zip(rows, table.rows, strict=True), start=1):
         region = regions.region(expression)
         taken = Region(tuple(earlier), exact)
-        if not region.boxes or (table.hit == "first" and regions.contains(taken, region)):
+        if regions.contains(taken, region):
             reason = (
                 "can never hold" if not region.boxes else "comes after rows that take all of it"
             )

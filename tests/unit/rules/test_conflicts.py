@@ -5,6 +5,7 @@ import re
 import pytest
 
 from engine.errors import Finding
+from rules import regions as regions_module
 from rules.conflicts import conflict_findings, conflicts
 from rules.document import RuleSet
 from rules.loader import load_rules
@@ -277,6 +278,10 @@ def test_contacts_without_a_row_are_told_with_an_example() -> None:
     assert "count appointment.no_show in 60 days is 2" in finding.message
 
 
-def test_the_offers_of_one_rule_are_no_conflict_of_it() -> None:
+def test_the_offers_of_one_rule_are_no_conflict_of_it(monkeypatch) -> None:
     rule, table = a_choice("family, any, big\nany, any, small", hit="first")
     assert codes(rule, top=table) == []
+    # a rule too wide to analyse may meet any other, but still not itself
+    monkeypatch.setattr(regions_module, "_MOST_BOXES", 0)
+    assert codes(rule, top=table) == []
+    assert codes(rule, a_rule("other", ADULT), top=table) == ["L309"]

@@ -167,6 +167,7 @@ def test_a_boundary_is_seen_by_a_test_within_one_step_on_each_side(
         ("2026-02-09 10:00", "2026-02-09 09:59", ""),
         ("2026-02-10 09:00", "2026-02-09 09:00", ""),
         ("2026-02-20 10:00", "2026-02-09 09:59", "inside"),
+        ("2026-02-10 22:00", "2026-02-09 09:59", "inside"),
         ("2026-02-09 10:00", "2026-02-07 10:00", "outside"),
     ],
 )
@@ -181,6 +182,22 @@ def test_a_window_is_seen_by_an_event_just_inside_and_one_just_outside(
     assert [text.partition("lies just ")[2].partition(' "')[0] for text in messages] == (
         [missing] if missing else []
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "missing"),
+    [
+        ("11 Mar", "outside"),
+        ("10 Mar", "outside"),
+        ("12 Mar", "inside"),
+        ("9 Mar", "inside or outside"),
+    ],
+)
+def test_the_first_day_of_a_season_is_a_boundary_of_one_day(first, missing) -> None:
+    season = f"season: {{from: {first}, to: 30 Sep}}"
+    found = covered(AGE, "fires | contact.age: 18 |\nquiet | contact.age: 17 |", season)
+    (message,) = [text for _, text in told(found, "L322") if "today >=" in text]
+    assert f"lies just {missing} " in message
 
 
 def test_percent_is_never_rounded_up() -> None:

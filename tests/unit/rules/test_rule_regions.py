@@ -267,6 +267,19 @@ def test_a_rule_with_too_many_alternatives_is_taken_as_wider_never_as_narrower(m
                     assert matches(other, row)
 
 
+def test_nothing_is_said_to_lie_in_a_rule_that_is_only_known_to_be_wider(monkeypatch) -> None:
+    either = Any((Leaf("n", "number", "<", 0), Leaf("m", "number", "<", 0)))
+    narrow = rule_of([Leaf("t", "text", "==", "a"), either], [], FREE)
+    wide = rule_of([Leaf("t", "text", "==", "a")], [], FREE)
+    for most, exact in ((5, True), (1, False)):
+        monkeypatch.setattr(regions_module, "_MOST_BOXES", most)
+        analysis = Regions([(narrow, VOCABULARY), (wide, VOCABULARY)])
+        inner, outer = analysis.region(narrow), analysis.region(wide)
+        assert inner.exact == exact
+        assert analysis.contains(outer, inner)
+        assert not analysis.contains(inner, outer)
+
+
 PAIRS = [
     (("count a 7", ">=", 2), ("count a 30", "<=", 1), "a window lies in a longer one"),
     (("count a 7", ">=", 1), ("count c 7", "==", 0), "events of one type are events of the group"),
@@ -299,6 +312,7 @@ PAIRS = [
     (("weekday", ">", 7), ("weekday", "present", None), "a week has seven days"),
     (("today", ">", 131), ("today", "<", 201), "no day between 31 January and 1 February"),
     (("count a 7", ">", 1), ("count a 7", "<", 2), "a count is a whole number"),
+    (("count a 7", ">=", 0), ("count a 7", "==", 0.5), "a count is a whole number"),
 ]
 
 
