@@ -202,5 +202,5 @@ async def test_an_import_keeps_the_number_of_an_event(practice):
         "type": "survey.answered", "occurred_at": MORNING, "value": 7.5,
     }  # fmt: skip
     async with practice.transaction() as connection:
-        await add_events(connection, practice.tenant_id, pl.DataFrame([row]))
+        await add_events(connection, practice.tenant_id, pl.DataFrame([row]), expect_new=True)
     assert await practice.rows("SELECT value FROM keepwell.events") == [{"value": 7.5}]
