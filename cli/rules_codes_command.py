@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rules.codes import CODES
 
 from cli.options import AsJson
 from cli.output import console, errors_told, print_json
 from engine.errors import NotFound
+from rules.codes import CODES
 from rules.findings import suggestion
 
 
