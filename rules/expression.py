@@ -51,12 +51,14 @@ class Part:
         words: the whole condition on one line.
         tree: what has to hold.
         because: for unless, why the rule then stays quiet.
+        condition: what it was written as; None for the calendar and for choice tables.
     """
 
     label: str
     words: str
     tree: Tree
     because: str = ""
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def expression_of(rule: Rule, vocabulary: Vocabulary) -> Expression:
 
 def _part(trees: ConditionTrees, condition: Condition, *, unless: bool = False) -> Part:
     label = f"unless {condition.about or 'any'}" if unless else condition.label
-    return Part(label, condition.words, trees.tree(condition), condition.because)
+    return Part(label, condition.words, trees.tree(condition), condition.because, condition)
 
 
 def _calendar(rule: Rule, trees: ConditionTrees) -> tuple[list[Part], list[Part]]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput
 from engine.ids import TenantId
+from rules.document import DUE, NIGHTLY
 from services.decision_document import decision_document
 from services.decision_rows import Recorded, decision_rows, digest_of
 from services.evaluate import evaluate
@@ -134,8 +135,8 @@ def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:
 
 
 def _rule_trigger(trigger: str) -> str | None:
-    """'nightly' and event types leave out rules not checked on them; a request checks all."""
-    return trigger if trigger == "nightly" or "." in trigger else None
+    """'nightly', 'due' and event types leave out rules not checked on them; a request none."""
+    return trigger if trigger in {NIGHTLY, DUE} or "." in trigger else None
 
 
 def _run_id(tenant_id: TenantId, as_of: datetime) -> UUID:

@@ -59,9 +59,9 @@ def evaluate(
     """
     features = frame if frame is not None else columns_of(profiles, playbook)
     hazards = estimate_hazards(playbook, features)
-    health = _health_columns(hazards)
+    health = health_columns(hazards)
     matched = (
-        playbook.rules.match_frame(_with_health(frame, health), trigger)
+        playbook.rules.match_frame(with_health(frame, health), trigger)
         if frame is not None
         else _matched_one_by_one(playbook, profiles, health, trigger)
     )
@@ -119,7 +119,8 @@ def _number(value: Scalar) -> float:
     return math.nan if value is None or isinstance(value, str) else float(value)
 
 
-def _health_columns(hazards: Hazards) -> dict[str, Floats]:
+def health_columns(hazards: Hazards) -> dict[str, Floats]:
+    """Return what rules read of health, by the names of fields; NaN where it is not known."""
     return {
         "health.hazard_30d": hazards.hazard_30d,
         "health.hazard_60d": hazards.hazard_60d,
@@ -128,7 +129,8 @@ def _health_columns(hazards: Hazards) -> dict[str, Floats]:
     }
 
 
-def _with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFrame:
+def with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFrame:
+    """Return the frame with these columns; null where they are NaN."""
     return frame.with_columns(
         pl.Series(name, values, nan_to_null=True) for name, values in health.items()
     )

@@ -143,6 +143,18 @@ async def playbook_of(
     if isinstance(found, Playbook):
         return found
     rules = await rules_of(connection, str(versions.rule_set_digest))
+    made = await playbook_with(connection, tenant_id, versions, rules)
+    return _playbooks.put(key, made)
+
+
+async def playbook_with(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions, rules: CompiledRules
+) -> Playbook:
+    """Return the playbook of these versions but with these rules, for a trial; not kept.
+
+    Raises:
+        NotFound: the bandit state that the versions name is not stored any more.
+    """
     model, note = await _model_of(connection, versions)
     settings = parse_settings(
         versions.settings_json, name=versions.tenant_name, industry=versions.industry
@@ -157,27 +169,24 @@ async def playbook_of(
     specs = distinct([*rules.features, *churn_features(definition), *POLICY_FEATURES])
     attributes = attributes_of(specs, rules.rule_set.vocabulary)
     from_history = tuple(s for s in specs if not is_from_health(s))
-    return _playbooks.put(
-        key,
-        Playbook(
-            tenant_id=tenant_id,
-            tenant_name=versions.tenant_name,
-            settings=settings,
-            rules=rules,
-            rule_set_digest=rules.rule_set.digest,
-            specs=from_history,
-            attributes=attributes,
-            event_types=event_types(from_history),
-            definition=definition,
-            model=model,
-            model_digest=versions.model_digest if model is not None else None,
-            tier_note=note,
-            actions=actions_of(rules.rule_set, state),
-            policy=policy,
-            state=state,
-            state_version=versions.policy_state_version,
-            seed=salt("treatment", str(tenant_id)) >> 1,
-        ),
+    return Playbook(
+        tenant_id=tenant_id,
+        tenant_name=versions.tenant_name,
+        settings=settings,
+        rules=rules,
+        rule_set_digest=rules.rule_set.digest,
+        specs=from_history,
+        attributes=attributes,
+        event_types=event_types(from_history),
+        definition=definition,
+        model=model,
+        model_digest=versions.model_digest if model is not None else None,
+        tier_note=note,
+        actions=actions_of(rules.rule_set, state),
+        policy=policy,
+        state=state,
+        state_version=versions.policy_state_version,
+        seed=salt("treatment", str(tenant_id)) >> 1,
     )
 
 

@@ -13,8 +13,9 @@ from bandits.rewards import REWARD_LADDER
 from engine.errors import DecisionNotFound, InvalidInput
 from engine.ids import TenantId
 from services.playbook import rules_of
-from services.rules_in_force import RuleSetNotFound
+from services.rules_in_force import RuleSetNotFound, ensure_rules
 from store.decisions import get_decision
+from store.due_checks import ask_check, find_rules_digest
 from store.events import (
     SentDecision,
     StoredEvent,
@@ -24,6 +25,7 @@ from store.events import (
 )
 from store.profiles import contact_not_found, find_contact, get_contact_id
 from store.sends import notify_wake
+from store.tenants import get_industry
 
 SOURCE = "api"
 _TOLERANCE = timedelta(minutes=5)
@@ -95,6 +97,7 @@ async def record_event(
     )
     if not await add_event(connection, tenant_id, stored):
         return _receipt(event.id, "duplicate")
+    await _ask_check(connection, tenant_id, stored)
     found = await _attributed(connection, stored)
     if found is None:
         return _receipt(event.id, "recorded")
@@ -122,6 +125,25 @@ def _check(event: NewEvent, now: datetime) -> None:
         )
     if event.value is not None and not math.isfinite(event.value):
         raise InvalidInput(f"The event {event.id} has the value {event.value}, which is no number.")
+
+
+async def _ask_check(connection: AsyncConnection, tenant_id: TenantId, event: StoredEvent) -> None:
+    """Have a worker look at the contact if a rule waits for such events."""
+    digest = await find_rules_digest(connection)
+    if digest is None:
+        digest = await ensure_rules(connection, tenant_id, await get_industry(connection))
+    try:
+        rules = (await rules_of(connection, digest)).rules
+    except RuleSetNotFound:
+        return  # nothing can be decided without them; the event is recorded all the same
+    if any(rule.checked_on(event.type) for rule in rules):
+        await ask_check(
+            connection,
+            tenant_id,
+            event.contact_id,
+            trigger=event.type,
+            occurred_at=event.occurred_at,
+        )
 
 
 async def _attributed(connection: AsyncConnection, event: StoredEvent) -> tuple[UUID, str] | None:

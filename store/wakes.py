@@ -17,7 +17,7 @@ from store.sends import WAKE_CHANNEL
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Somebody committed work for this tenant; kind: deliver or learn."""
+    """Somebody committed work for this tenant; kind: deliver, learn or check."""
 
     tenant_id: TenantId
     kind: str

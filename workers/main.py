@@ -7,9 +7,9 @@ from functools import partial
 from services.deliver import Channels
 from services.senders import make_channels
 from services.wiring import Runtime
+from workers import nightly, sweeper
 from workers import queue as job_queue
 from workers import relay as listener
-from workers import sweeper
 from workers.context import WorkerContext
 from workers.loop import repeat
 
@@ -41,7 +41,13 @@ async def run_worker(
             stop=stop,
             every_seconds=sweeper.EVERY_SECONDS,
             woken=context.woken,
-        )
+        ),
+        repeat(
+            "nightly",
+            partial(nightly.verify_all, context),
+            stop=stop,
+            every_seconds=nightly.EVERY_SECONDS,
+        ),
     ]
     if queue is not None:
         loops.append(repeat("queue", queue.serve, stop=stop, every_seconds=job_queue.RETRY_SECONDS))

@@ -14,11 +14,15 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from workers import deliver, learn
+from workers import check, deliver, learn
 from workers.context import WorkerContext
 
 QUEUE = "keepwell:jobs"
-_TASKS = {deliver.KIND: deliver.deliver, learn.KIND: learn.learn}
+_TASKS = {
+    deliver.KIND: deliver.deliver,
+    learn.KIND: learn.learn,
+    check.KIND: check.check,
+}
 KINDS = frozenset(_TASKS)
 
 _CONNECT_SECONDS = 1

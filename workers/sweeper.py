@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from engine.errors import Unavailable
 from engine.ids import TenantId
-from store.due import list_tenants_to_learn, list_tenants_with_due_sends
+from store.due import (
+    list_tenants_to_learn,
+    list_tenants_with_due_checks,
+    list_tenants_with_due_sends,
+)
+from workers.check import check_tenant
 from workers.context import WorkerContext
 from workers.deliver import deliver_tenant
 from workers.learn import learn_tenant
@@ -26,10 +31,12 @@ async def sweep(context: WorkerContext) -> None:
         DatabaseUnavailable: the tenants could not be listed.
     """
     async with context.runtime.database.without_tenant() as connection:
+        to_check = await list_tenants_with_due_checks(connection)
         to_deliver = await list_tenants_with_due_sends(connection)
         to_learn = await list_tenants_to_learn(connection)
     await _for_each(context, to_deliver, deliver_tenant)
     await _for_each(context, to_learn, learn_tenant)
+    await _for_each(context, to_check, check_tenant)
 
 
 async def _for_each(context: WorkerContext, tenants: Sequence[TenantId], task: Task) -> None:

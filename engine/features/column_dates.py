@@ -10,6 +10,7 @@ from engine.features.spec import Feature
 from engine.features.wall_clock import DAY_US, EPOCH_DAY, whole_months
 
 _EPOCH_MONTH = 1970 * 12
+_ACCOUNT = ["account", "as_of"]  # its members as they are asked for at one moment
 
 
 def days_until_date(batch: Batch, spec: Feature) -> pl.Series:
@@ -43,7 +44,7 @@ def days_until_anniversary(batch: Batch, spec: Feature) -> pl.Series:
 def days_until_recall(batch: Batch, spec: Feature) -> pl.Series:
     last = _local_days(batch, batch.newest_instant(spec.types), batch.clocks.code, batch.now)
     months, own = _own_interval(batch, spec)
-    due = np.where(own, _months_later(last, months), _after_interval(last, spec))
+    due = np.where(own, months_later(last, months), _after_interval(last, spec))
     known = own | np.full(batch.size, _has_interval(spec))
     return integers(due - batch.day, known & batch.any_of(spec.types))
 
@@ -54,19 +55,16 @@ def members_due(batch: Batch, spec: Feature) -> pl.Series:
         return integers(np.zeros(batch.size, dtype=np.int64))
     people = batch.once("accounts", lambda: _accounts(batch))
     seen = batch.any_of(spec.types)
-    last = pl.DataFrame(
-        {
-            "account": people["account"].filter(pl.Series(seen)),
-            "instant": batch.newest_instant(spec.types)[seen],
-        }
+    last = people.filter(pl.Series(seen)).select(
+        "account", "as_of", instant=pl.Series(batch.newest_instant(spec.types)[seen])
     )
     # What one sees of the others goes by one's own clock: each account once per clock in it.
-    pairs = last.join(people.unique(["account", "clock"]), on="account")
+    pairs = last.join(people.unique([*_ACCOUNT, "clock"]), on=_ACCOUNT)
     now: Ints = pairs["now"].to_numpy()
     days = _local_days(batch, pairs["instant"].to_numpy(), pairs["clock"].to_numpy(), now)
     due = _after_interval(days, spec) - now // DAY_US <= (spec.window_days or 0)
-    counts = pairs.filter(pl.Series(due, dtype=pl.Boolean)).group_by("account", "clock").len("due")
-    found = people.join(counts, on=["account", "clock"], how="left", maintain_order="left")
+    counts = pairs.filter(pl.Series(due, dtype=pl.Boolean)).group_by(*_ACCOUNT, "clock").len("due")
+    found = people.join(counts, on=[*_ACCOUNT, "clock"], how="left", maintain_order="left")
     return found["due"].fill_null(0).cast(pl.Int64)
 
 
@@ -115,7 +113,7 @@ def _day_of(month: Ints, day: Ints) -> Ints:
     return found
 
 
-def _months_later(days: Ints, months: Ints | int) -> Ints:
+def months_later(days: Ints, months: Ints | int) -> Ints:
     month, day = _month_of(days)
     return _day_of(month + months, day)
 
@@ -131,7 +129,7 @@ def _has_interval(spec: Feature) -> bool:
 
 def _after_interval(days: Ints, spec: Feature) -> Ints:
     if spec.every_months is not None:
-        return _months_later(days, spec.every_months)
+        return months_later(days, spec.every_months)
     return days + (spec.every_days or 0)
 
 
@@ -151,10 +149,10 @@ def _local_days(batch: Batch, instants: Ints, clocks: Ints, now: Ints) -> Ints:
 
 
 def _accounts(batch: Batch) -> pl.DataFrame:
-    """account, clock and now of each contact."""
+    """account, clock, as_of and now of each contact."""
     alone = pl.lit("row ") + pl.col("row").cast(pl.String)
     account = alone
     if batch.attribute("account_id") is not None:
         named = pl.lit("account ") + pl.col("attribute account_id").cast(pl.String)
         account = pl.coalesce(named, alone)
-    return batch.people.select("clock", "now", account=account)
+    return batch.people.select("clock", "as_of", "now", account=account)

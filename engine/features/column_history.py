@@ -5,7 +5,7 @@ features that read the same events.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.features.contact_history import MILLION
 from engine.features.spec import EVENT_COLUMNS, LARGEST_VALUE
-from engine.features.wall_clock import DAY_US, instant_us, wall_us, wall_us_of, zone_of
+from engine.features.wall_clock import DAY_US, instant_us, wall_us_of, zone_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -74,14 +74,13 @@ class Batch:
         people: pl.DataFrame,
         past: pl.DataFrame,
         clocks: Clocks,
-        as_of: datetime,
         holidays: frozenset[date] | None = None,
     ) -> None:
         self.people = people
         self.size = people.height
         self.now: Ints = people["now"].to_numpy()
+        self.as_of: Ints = people["as_of"].to_numpy()
         self.clocks = clocks
-        self.as_of_us = instant_us(as_of)
         self.holidays = holidays
         self._none = past.clear()
         parts = past.partition_by("type", as_dict=True)
@@ -178,53 +177,60 @@ class Batch:
 
 
 def people_of(contacts: pl.DataFrame, as_of: datetime) -> tuple[pl.DataFrame, Clocks]:
-    """The contacts with `row` (their order), `clock` and `now` (local wall clock, us)."""
+    """The contacts with `row` (their order), `clock`, `as_of` (us UTC) and `now` (local, us)."""
     names: list[str | None] = contacts["timezone"].cast(pl.String).unique().to_list()
-    clocks = pl.DataFrame(
-        {
-            "timezone": names,
-            "clock": list(range(len(names))),
-            "now": [wall_us(as_of, zone_of(name)) for name in names],
-        },
-        schema={"timezone": pl.String, "clock": pl.Int64, "now": pl.Int64},
+    zones = [zone_of(name).key for name in names]
+    codes = pl.DataFrame(
+        {"timezone": names, "clock": list(range(len(names)))},
+        schema={"timezone": pl.String, "clock": pl.Int64},
     )
     attributes = {
         name: f"attribute {name}"
         for name in contacts.columns
-        if name not in {"contact_id", "timezone"}
+        if name not in {"contact_id", "timezone", "as_of"}
     }
+    moment = pl.col("as_of").cast(_US).dt.epoch("us")
     people = (
         contacts.rename(attributes)
-        .with_columns(pl.col("timezone").cast(pl.String))
+        .with_columns(
+            pl.col("timezone").cast(pl.String),
+            as_of=moment if "as_of" in contacts.columns else pl.lit(instant_us(as_of)),
+        )
         .with_row_index("row")
         .with_columns(pl.col("row").cast(pl.Int64))
-        .join(clocks, on="timezone", how="left", nulls_equal=True, maintain_order="left")
+        .join(codes, on="timezone", how="left", nulls_equal=True, maintain_order="left")
     )
-    return people, Clocks(people["clock"].to_numpy(), [zone_of(name).key for name in names])
+    clocks = Clocks(people["clock"].to_numpy(), zones)
+    now = clocks.wall(people["as_of"].to_numpy(), clocks.code)
+    return people.with_columns(now=pl.Series(now, dtype=pl.Int64)), clocks
 
 
-def past_of(
-    people: pl.DataFrame, clocks: Clocks, events: pl.DataFrame, as_of: datetime
-) -> pl.DataFrame:
-    """The events of these contacts up to `as_of`, with the columns of `Family.frame`."""
+def past_of(people: pl.DataFrame, clocks: Clocks, events: pl.DataFrame) -> pl.DataFrame:
+    """The events of each row up to its moment, with the columns of `Family.frame`."""
     absent = [
         pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in _OPTIONAL.items()
         if name not in events.columns
     ]
     number = pl.col("value").cast(pl.Float64)
+    instant = pl.col("occurred_at").cast(_US).dt.epoch("us")
+    newest = pl.lit(people["as_of"].max(), dtype=pl.Int64)
     known = (
         events.lazy()
         .with_columns(absent)
-        .select(EVENT_COLUMNS)
-        .filter(pl.col("occurred_at") <= pl.lit(as_of.astimezone(UTC), dtype=_US))
-        .join(people.lazy().select("contact_id", "row"), on="contact_id")
+        .select(*EVENT_COLUMNS, instant=instant, seen=seen_from(events), kept=kept_until(events))
+        .filter(pl.col("seen") <= newest)
+        .join(people.lazy().select("contact_id", "row", "as_of"), on="contact_id")
+        .filter(
+            pl.col("seen") <= pl.col("as_of"),
+            (pl.col("as_of") < pl.col("kept")).fill_null(value=True),
+        )
         .select(
             "row",
             "type",
             pl.col("subject").cast(pl.String),
             pl.col("amount_cents").cast(pl.Int64).fill_null(0),
-            instant=pl.col("occurred_at").cast(_US).dt.epoch("us"),
+            "instant",
             starts=pl.col("starts_at").cast(_US).dt.epoch("us"),
             value=pl.when(number.is_finite() & (number.abs() <= LARGEST_VALUE)).then(number),
             properties=pl.col("properties").cast(pl.String),
@@ -235,6 +241,19 @@ def past_of(
     wall = clocks.wall(known["instant"].to_numpy(), clocks.code[rows])
     age = np.maximum(people["now"].to_numpy()[rows] - wall, 0)
     return known.with_columns(age=pl.Series(age, dtype=pl.Int64), value=_millionths(known["value"]))
+
+
+def seen_from(events: pl.DataFrame) -> pl.Expr:
+    """Since when an event is seen, microseconds UTC: it has happened and is known."""
+    columns = [name for name in ("occurred_at", "known_at") if name in events.columns]
+    return pl.max_horizontal(pl.col(name).cast(_US).dt.epoch("us") for name in columns)
+
+
+def kept_until(events: pl.DataFrame) -> pl.Expr:
+    """Until when an event is looked at, microseconds UTC; null for ever."""
+    if "forgotten_at" not in events.columns:
+        return pl.lit(None, dtype=pl.Int64)
+    return pl.col("forgotten_at").cast(_US).dt.epoch("us")
 
 
 def _millionths(values: pl.Series) -> pl.Series:

@@ -21,9 +21,9 @@ _DTYPES: dict[ValueType, type[pl.DataType]] = {
 
 def days_until_next(batch: Batch, spec: Feature) -> pl.Series:
     """Unlike what `_opened` holds, a booking without a subject stands until its start."""
+    family = batch.family(spec.types)
     opened = (
-        batch.family(spec.types)
-        .frame.filter(pl.col("starts") > batch.as_of_us)
+        family.frame.filter(pl.col("starts") > pl.Series(batch.as_of[family.rows]))
         .join(_closed(batch, spec.closed_by), on=_ABOUT, how="left")
         .filter((pl.col("closed") <= pl.col("instant")).fill_null(value=True))
     )

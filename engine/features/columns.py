@@ -55,12 +55,15 @@ def feature_columns(
         contacts: contact_id (String, unique), timezone (String, IANA; unknown or null is UTC) and
             one column per attribute read; an attribute without a column is null for everybody.
             For members_due account_id too: all contacts with the same one are its members, so
-            a frame that holds only part of an account counts only that part.
+            a frame that holds only part of an account counts only that part. A column as_of
+            (Datetime) gives each row a moment of its own; then a contact may stand in several
+            rows, and the members of an account are those asked for at the same moment.
         events: `spec.EVENT_COLUMNS`, of which value and properties may be absent; events after
-            `as_of` or of other contacts are left out.
+            `as_of` or of other contacts are left out. With a column known_at (Datetime), so are
+            those that were learnt of later; with forgotten_at, those no longer looked at then.
         specs: what to compute, names are unique; those about a subject are left to
             `subjects.subject_columns`.
-        as_of: aware moment of the question.
+        as_of: aware moment of the question, for rows without one of their own.
         holidays: the tenant's public holidays; None if they are not known.
 
     Returns counts, sums, whole days and months as Int64, ages, shares, ratios and numbers of
@@ -68,8 +71,8 @@ def feature_columns(
     `contact.features_of`.
     """
     people, clocks = people_of(contacts, as_of)
-    past = past_of(people, clocks, events, as_of)
-    batch = Batch(people, past, clocks, as_of, holidays)
+    past = past_of(people, clocks, events)
+    batch = Batch(people, past, clocks, holidays)
     return columns_of(batch, (spec for spec in specs if spec.scope == CONTACT))
 
 

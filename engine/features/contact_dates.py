@@ -43,8 +43,8 @@ def days_until_anniversary(history: History, spec: Feature) -> Scalar:
     if day is None:
         return None
     today = history.today
-    this_year = (_in_year(day, today.year) - today).days
-    return this_year if this_year >= 0 else (_in_year(day, today.year + 1) - today).days
+    this_year = (in_year(day, today.year) - today).days
+    return this_year if this_year >= 0 else (in_year(day, today.year + 1) - today).days
 
 
 def days_until_recall(history: History, spec: Feature) -> Scalar:
@@ -77,14 +77,18 @@ def holiday(history: History, spec: Feature) -> Scalar:  # noqa: ARG001 - one sh
     return None if history.holidays is None else history.today in history.holidays
 
 
-def _date_given(history: History, spec: Feature) -> date | None:
-    text = history.given(spec)
+def iso_date(text: Scalar) -> date | None:
+    """The day that a text such as 2026-03-01 names; None for anything else."""
     if not isinstance(text, str) or not _ISO_DATE.match(text):
         return None
     try:
         return date.fromisoformat(text)
     except ValueError:  # such as 2026-02-30
         return None
+
+
+def _date_given(history: History, spec: Feature) -> date | None:
+    return iso_date(history.given(spec))
 
 
 def _months_of_age(history: History, age_us: int, spec: Feature) -> int:
@@ -102,7 +106,7 @@ def _whole_months(then: datetime, now: datetime, spec: Feature) -> int:
     return max(0, months - (then > shifted))
 
 
-def _in_year(day: date, year: int) -> date:
+def in_year(day: date, year: int) -> date:
     """That day in another year; 29 February is the 28th in common years."""
     missing = (day.month, day.day) == (2, 29) and not isleap(year)
     return date(year, day.month, 28 if missing else day.day)

@@ -71,17 +71,20 @@ def subject_columns(
     """Per kind one row for each open subject: contact_id, subject, one column per spec of it.
 
     Rows stand in the order of `contacts`, then by subject. Arguments are those of
-    `columns.feature_columns`.
+    `columns.feature_columns`; where contacts have moments of their own, as_of is a column too.
     """
     people, clocks = people_of(contacts, as_of)
-    past = past_of(people, clocks, events, as_of)
+    past = past_of(people, clocks, events)
     tables = {}
     for kind in kinds:
         about = past.filter(pl.col("subject").str.starts_with(f"{kind.name}:"))
         opened = _open_subjects(kind, about)
-        batch = _batch_of(opened, about, people, clocks, as_of)
+        batch = _batch_of(opened, about, people, clocks)
         columns = columns_of(batch, (spec for spec in specs if spec.scope == kind.name))
-        tables[kind.name] = columns.insert_column(1, opened["subject"])
+        columns = columns.insert_column(1, opened["subject"])
+        if "as_of" in contacts.columns:
+            columns = columns.insert_column(1, contacts["as_of"][opened["row"]])
+        tables[kind.name] = columns
     return tables
 
 
@@ -109,11 +112,10 @@ def _batch_of(
     about: pl.DataFrame,
     people: pl.DataFrame,
     clocks: Clocks,
-    as_of: datetime,
 ) -> Batch:
     """A batch whose rows are the subjects, each with its contact's clock and attributes."""
     units = opened.with_row_index("unit").with_columns(pl.col("unit").cast(pl.Int64))
     # A subject is alone: members of an account are contacts.
     owners = people[opened["row"]].drop(_MEMBERSHIP, strict=False).with_columns(row=units["unit"])
     past = about.join(units, on=["row", "subject"]).drop("row").rename({"unit": "row"})
-    return Batch(owners, past, Clocks(owners["clock"].to_numpy(), clocks.zones), as_of)
+    return Batch(owners, past, Clocks(owners["clock"].to_numpy(), clocks.zones))

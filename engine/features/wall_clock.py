@@ -85,6 +85,35 @@ def _offsets(zone_name: str, year: int) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
 
 
+class Spell(NamedTuple):
+    """A time without a change of the clock: [start, end) in UTC; all in microseconds."""
+
+    start: int
+    end: int
+    offset: int
+
+
+def spells(zone: ZoneInfo, first_us: int, last_us: int) -> list[Spell]:
+    """The spells of a zone from `first_us` to `last_us` (UTC microseconds), cut to that range."""
+    starts: list[int] = []
+    offsets: list[int] = []
+    for year in range(_utc_year(first_us), _utc_year(last_us) + 1):
+        for start, offset in zip(*_offsets(zone.key, year), strict=True):
+            if not offsets or offset != offsets[-1]:
+                starts.append(int(start))
+                offsets.append(int(offset))
+    ends = [*starts[1:], last_us + 1]
+    return [
+        Spell(max(start, first_us), min(end, last_us + 1), offset)
+        for start, end, offset in zip(starts, ends, offsets, strict=True)
+        if start <= last_us and end > first_us
+    ]
+
+
+def _utc_year(instant: int) -> int:
+    return (_EPOCH + timedelta(microseconds=instant)).year
+
+
 def _offset(moment: datetime, zone: tzinfo) -> int:
     offset = moment.astimezone(zone).utcoffset()
     return 0 if offset is None else offset // _MICROSECOND

@@ -34,6 +34,7 @@ IMMUTABLE = (
 NARROW_DOORS = {
     "tenant_id_for": "uuid",
     "tenant_ids": "SETOF uuid",
+    "tenants_with_due_checks": "SETOF uuid",
     "tenants_to_learn": "SETOF uuid",
     "tenants_with_due_sends": "SETOF uuid",
 }

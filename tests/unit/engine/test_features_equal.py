@@ -10,6 +10,7 @@ from typing import get_args
 import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from engine.features.catalogue import standard_features
 from engine.features.columns import feature_columns
@@ -19,6 +20,7 @@ from engine.features.subjects import subject_columns, subjects_of
 from engine.features.wall_clock import zone_of
 from tests.factories.events import contact_frame, event_frame, make_event
 
+US = pl.Datetime("us", "UTC")
 ZONES = (
     "America/New_York",
     "America/Sao_Paulo",
@@ -317,3 +319,45 @@ def test_events_may_come_without_the_columns_that_few_sources_fill() -> None:
         contacts, events.select(EVENT_COLUMNS[:6]), specs, as_of=CORNERS[0] + timedelta(days=1)
     )
     assert table.rows() == [("1", None, None)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups(), st.lists(st.integers(-60, 400), min_size=1, max_size=3, unique=True))
+def test_rows_with_moments_of_their_own_are_those_of_a_frame_for_each_moment(case, ages) -> None:
+    as_of, group, holidays = case
+    ids = [f"contact-{n}" for n in range(len(group))]
+    contacts = contact_frame(
+        {name: one[0] for name, one in zip(ids, group, strict=True)},
+        {name: one[2] for name, one in zip(ids, group, strict=True)},
+        ATTRIBUTES,
+    )
+    frame = event_frame({name: one[1] for name, one in zip(ids, group, strict=True)})
+    asked = [as_of - timedelta(days=age, minutes=7 * age) for age in ages]
+    together = pl.concat(contacts.with_columns(as_of=pl.lit(at, dtype=US)) for at in asked)
+    table = feature_columns(together, frame, SPECS, as_of=as_of, holidays=holidays)
+    alone = [feature_columns(contacts, frame, SPECS, as_of=at, holidays=holidays) for at in asked]
+    assert_frame_equal(table, pl.concat(alone))
+
+    tables = subject_columns(together, frame, SUBJECTS, SUBJECT_SPECS, as_of=as_of)
+    parts = [subject_columns(contacts, frame, SUBJECTS, SUBJECT_SPECS, as_of=at) for at in asked]
+    for kind, found in tables.items():
+        assert_frame_equal(found.drop("as_of"), pl.concat([part[kind] for part in parts]))
+        moments = [at for at, part in zip(asked, parts, strict=True) for _ in part[kind].rows()]
+        assert found["as_of"].to_list() == moments
+
+
+@settings(max_examples=30, deadline=None)
+@given(groups(), st.randoms(use_true_random=False))
+def test_what_was_learnt_of_later_is_not_known_yet(case, random) -> None:
+    as_of, group, _ = case
+    histories = {f"contact-{n}": one[1] for n, one in enumerate(group)}
+    contacts = contact_frame({f"contact-{n}": one[0] for n, one in enumerate(group)})
+    frame = event_frame(histories)
+    late = [random.choice((-1, 0, 1)) for _ in range(frame.height)]
+    known = [as_of + timedelta(minutes=minutes) for minutes in late]
+    frame = frame.with_columns(known_at=pl.Series(known, dtype=US))
+    in_time = frame.filter(pl.col("known_at") <= as_of).drop("known_at")
+    assert_frame_equal(
+        feature_columns(contacts, frame, SPECS, as_of=as_of),
+        feature_columns(contacts, in_time, SPECS, as_of=as_of),
+    )
