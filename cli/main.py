@@ -20,6 +20,9 @@ from cli.rules_authoring_commands import (
 )
 from cli.rules_codes_command import explain_code_command
 from cli.rules_commands import check_command, examples_command
+from cli.rules_contact_commands import explain_command, why_not_command
+from cli.rules_data_commands import backtest_command
+from cli.rules_due_commands import due_command, verify_command
 from cli.rules_new_command import new_command
 from cli.rules_release_commands import (
     halt_command,
@@ -75,12 +78,17 @@ _rules.command("fmt")(fmt_command)
 _rules.command("docs")(docs_command)
 _rules.command("schema")(schema_command)
 _rules.command("fields")(fields_command)
+_rules.command("explain")(explain_command)
+_rules.command("why-not")(why_not_command)
+_rules.command("backtest")(backtest_command)
 _rules.command("explain-code")(explain_code_command)
 _rules.command("list")(list_command)
 _rules.command("promote")(promote_command)
 _rules.command("halt")(halt_command)
 _rules.command("rollback")(rollback_command)
 _rules.command("releases")(releases_command)
+_rules.command("verify")(verify_command)
+_rules.command("due")(due_command)
 
 
 app.add_typer(keys, name="keys")

@@ -9,6 +9,8 @@ import typer
 from cli.options import AsJson
 from cli.output import FINDINGS, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files
+from cli.rules_contact_commands import On
+from cli.rules_data_commands import compared
 from engine.errors import Finding
 from rules.conflicts import conflicts
 from rules.coverage import Coverage, coverage, coverage_findings, percent
@@ -66,9 +68,22 @@ def conflicts_command(files: Files = None, as_json: AsJson = False) -> None:
 def diff_command(
     old: Annotated[str, typer.Argument(help="A rules file or the name of a shipped pack.")],
     new: Annotated[str, typer.Argument(help="The one to compare it with.")],
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            help="Show contacts gained and lost too; 'live' then names the file in force."
+        ),
+    ] = None,
+    on: On = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what changed between two rule files in meaning, words and tests; layout doesn't count."""
+    """Say what changed between two rule files in meaning, words and tests; layout doesn't count.
+
+    Exit code 1: they differ; with --tenant, if the growth asks for a second person.
+    """
+    if tenant is not None:
+        compared(old, new, tenant, on, as_json=as_json)
+        return
     with errors_told():
         found = differences(_named(old), _named(new))
     if as_json:

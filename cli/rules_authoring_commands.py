@@ -14,6 +14,8 @@ from rich.table import Table
 from cli.options import AsJson
 from cli.output import FINDINGS, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files, vocabulary_file
+from cli.rules_contact_commands import On
+from cli.rules_data_commands import filled, show_events
 from engine.errors import InvalidInput, InvalidRules
 from rules.field_list import FieldRow, field_rows
 from rules.handbook import handbook
@@ -26,6 +28,7 @@ from rules.text import render_all
 from rules.vocabulary import read_vocabulary
 from rules.vocabulary_schema import vocabulary_schema
 from rules.writing import write_text
+from services.field_fill import fill_document
 
 VocabularyName = Annotated[
     str | None,
@@ -144,11 +147,33 @@ def _deliver(text: str, out: Path | None) -> None:
     complaints.print(f"wrote {out}", markup=False)
 
 
-def fields_command(vocabulary: VocabularyName = None, as_json: AsJson = False) -> None:
+def fields_command(
+    vocabulary: VocabularyName = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Show how much of it this tenant's data have.")
+    ] = None,
+    on: On = None,
+    as_json: AsJson = False,
+) -> None:
     """List the fields that rules may name, with their types, values and sources."""
     with errors_told():
-        rows = field_rows(read_vocabulary(vocabulary_file(vocabulary)))
-    show_fields(rows, as_json=as_json)
+        known = read_vocabulary(vocabulary_file(vocabulary))
+    if tenant is None:
+        show_fields(field_rows(known), as_json=as_json)
+        return
+    fill = filled(known, tenant, on)
+    shares = {name: each.filled for name, each in fill.fields.items() if each.filled is not None}
+    newest = {
+        name: f"{each.newest_at:%Y-%m-%d}"
+        for name, each in fill.fields.items()
+        if each.newest_at is not None
+    }
+    rows = field_rows(known, shares, newest)
+    if as_json:
+        print_json({**fill_document(fill), "fields": [asdict(row) for row in rows]})
+        return
+    show_fields(rows)
+    show_events(known, fill)
 
 
 def show_fields(rows: tuple[FieldRow, ...], *, as_json: bool = False) -> None:
@@ -159,7 +184,7 @@ def show_fields(rows: tuple[FieldRow, ...], *, as_json: bool = False) -> None:
     counted = any(row.filled is not None for row in rows)
     table = Table()
     table.add_column("field", no_wrap=True)
-    for head in ("type", "label", "from", *(["filled"] if counted else [])):
+    for head in ("type", "label", "from", *(["filled", "newest"] if counted else [])):
         table.add_column(head)
     for row in rows:
         type_ = _listed(row.type, row.unit, row.allowed)
@@ -167,7 +192,7 @@ def show_fields(rows: tuple[FieldRow, ...], *, as_json: bool = False) -> None:
         about = "" if row.about == "contact" else f"about a {row.about}"
         filled = "" if row.filled is None else f"{row.filled:.1%}"
         cells = [row.name, type_, label, _listed(row.source, about, row.origin)]
-        table.add_row(*cells, *([filled] if counted else []))
+        table.add_row(*cells, *([filled, row.newest] if counted else []))
     console.print(table)
 
 

@@ -12,7 +12,9 @@ import typer
 from cli.options import AsJson
 from cli.output import FINDINGS, USAGE, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files
-from engine.errors import Finding, InvalidRules
+from cli.rules_contact_commands import On
+from cli.rules_data_commands import data_findings, recorded
+from engine.errors import Finding, InvalidInput, InvalidRules
 from rules.check import check
 from rules.codes import CODES
 from rules.examples import run_examples
@@ -38,12 +40,20 @@ def check_command(
     form: Annotated[
         Format, typer.Option("--format", help="github: annotations; sarif: SARIF 2.1.0.")
     ] = Format.text,
+    data: Annotated[
+        bool, typer.Option("--data", help="Look at the tenant's data too; warnings D401 to D405.")
+    ] = False,
+    tenant: Annotated[str | None, typer.Option(help="Slug of the tenant, for --data.")] = None,
+    on: On = None,
     as_json: AsJson = False,
 ) -> None:
     """Check rule files: shape, names, types and meaning; all faults at once, with their place.
 
     Exit code 1: a fault; 2: a file that can't be read.
     """
+    with errors_told():
+        if data != (tenant is not None):
+            raise InvalidInput("--data needs a tenant.", hint="--data --tenant my-clinic")
     findings: list[Finding] = []
     with errors_told():
         paths = rule_files(files)
@@ -53,6 +63,10 @@ def check_command(
         except InvalidRules as error:
             found = error.findings
         findings += [replace(each, file=_file_of(each, path)) for each in found]
+    if tenant is not None and not any(finding.severity == "error" for finding in findings):
+        for path in paths:
+            about = data_findings([path], tenant, on)
+            findings += [replace(each, file=_file_of(each, path)) for each in about]
     _tell_findings(findings, paths, Format.json if as_json else form)
     if any(finding.code == _UNREADABLE for finding in findings):
         raise typer.Exit(USAGE)
@@ -82,8 +96,29 @@ def _tell_findings(findings: list[Finding], paths: list[Path], form: Format) -> 
         console.print(f"{len(paths)} files, no findings")
 
 
-def examples_command(files: Files = None, as_json: AsJson = False) -> None:
+def examples_command(
+    files: Files = None,
+    record: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="CONTACT RULE", help="Make a test of a contact: masked, for this file."
+        ),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Slug of the tenant, for --record.")] = None,
+    on: On = None,
+    write: Annotated[bool, typer.Option("--write", help="Add the test to the file.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Run the tests inside rule files, on the reference, durable-rules and columns."""
+    if record is not None:
+        with errors_told():
+            if tenant is None or files is None or len(files) != 1:
+                raise InvalidInput(
+                    "--record needs a tenant and one file.",
+                    hint="rules test FILE --record CONTACT RULE --tenant my-clinic",
+                )
+        recorded(files[0], record[1], record[0], tenant, on, write=write, as_json=as_json)
+        return
     with errors_told():
         results = [
             (path, result)

@@ -20,6 +20,7 @@ from services.publish_rules import Publication, Published, publish_rules
 from services.release_rules import Signature
 from services.roll_back_rules import roll_back_rules
 from services.rule_texts import RuleTexts, file_texts, pack_texts
+from services.rule_volume import volume_estimate
 from services.show_rules import (
     publication_document,
     release_document,
@@ -59,8 +60,9 @@ def publish_command(
         signature = Signature(by, approved_by, reason)
         publication = Publication(texts, tuple(remove or ()), dry_run)
 
-    async def use(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Published:
-        return await publish_rules(connection, tenant_id, publication, signature)
+    async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Published:
+        estimate = volume_estimate(connection, runtime, tenant_id)
+        return await publish_rules(connection, tenant_id, publication, signature, estimate=estimate)
 
     published = run_for(tenant, use)
     if as_json:

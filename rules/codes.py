@@ -346,4 +346,35 @@ CODES: Mapping[str, Code] = {
         "# allow L304",
         "# allow L304: two clinics share the rule",
     ),
+    # ------------------------------------------------------------- the tenant's data
+    "D401": Code(
+        "A field that has no value for anybody.",
+        "- {field: contact.age, at_least: 60}",
+        "- {field: contact.age, missing: yes}",
+        "when",
+    ),
+    "D402": Code(
+        "An event that has never been seen.",
+        "- {count: visit, in_last: 30 days, at_least: 1}",
+        "- {count: appointment.kept, in_last: 30 days, at_least: 1}",
+        "when",
+    ),
+    "D403": Code(
+        "A value that the rule asks for and nobody has.",
+        "- {field: contact.status, is: moved}",
+        "- {field: contact.status, is: lapsed}",
+        "when",
+    ),
+    "D404": Code(
+        "A value that contacts have and the vocabulary does not list.",
+        "contact.status: {type: text, one_of: [active], label: status}",
+        "contact.status: {type: text, one_of: [active, Active], label: status}",
+        "vocabulary",
+    ),
+    "D405": Code(
+        "The rule would begin with a large part of all contacts at once.",
+        "- {last: visit, at_least_ago: 30 days}",
+        "- {last: visit, at_least_ago: 30 days, at_most_ago: 60 days}",
+        "when",
+    ),
 }

@@ -17,6 +17,7 @@ class FieldRow:
         about: the subject kind, or contact.
         source: where the value comes from, in words.
         filled: share of contacts that have a value; None if not counted.
+        newest: day of the newest event it is computed from, ISO; empty if there is none.
     """
 
     name: str
@@ -29,13 +30,19 @@ class FieldRow:
     source: str
     origin: str
     filled: float | None = None
+    newest: str = ""
 
 
 def field_rows(
-    vocabulary: Vocabulary, filled: Mapping[str, float] | None = None
+    vocabulary: Vocabulary,
+    filled: Mapping[str, float] | None = None,
+    newest: Mapping[str, str] | None = None,
 ) -> tuple[FieldRow, ...]:
-    """A row a field, in file order; `filled` gives the share of contacts with a value, by name."""
-    shares = filled or {}
+    """A row a field, in file order.
+
+    By name: `filled` is the share of contacts with a value, `newest` the day of its last event.
+    """
+    shares, days = filled or {}, newest or {}
     return tuple(
         FieldRow(
             name=field.name,
@@ -48,6 +55,7 @@ def field_rows(
             source=_source(field, vocabulary),
             origin=field.origin,
             filled=shares.get(field.name),
+            newest=days.get(field.name, ""),
         )
         for field in vocabulary.fields.values()
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.answers import answer, answer_once
-from api.dependencies import ReadsRulesCall, WritesRulesCall
+from api.dependencies import ReadsRulesCall, RuntimeOf, WritesRulesCall
 from api.rule_documents import HaltIn, PromoteIn, PublishIn, RollBackIn, SignedIn
 from api.shapes import Published, Releases, RuleRelease, RulesInForce
 from api.strict_route import StrictRoute
@@ -16,6 +16,7 @@ from services.publish_rules import Publication, publish_rules
 from services.release_rules import Signature
 from services.roll_back_rules import roll_back_rules
 from services.rule_texts import texts_of
+from services.rule_volume import volume_estimate
 from services.show_rules import (
     publication_document,
     release_document,
@@ -58,7 +59,9 @@ async def list_releases(
 
 
 @router.post("/releases", summary="Publish rules files", response_model=Published)
-async def publish(request: Request, call: WritesRulesCall, body: PublishIn) -> Response:
+async def publish(
+    request: Request, call: WritesRulesCall, body: PublishIn, runtime: RuntimeOf
+) -> Response:
     """Check the files and their tests and put them in force, all or none.
 
     A file replaces the one of its name; `remove` takes files out. Faults of all files are answered
@@ -70,7 +73,10 @@ async def publish(request: Request, call: WritesRulesCall, body: PublishIn) -> R
     wish = Publication(files, tuple(body.remove), body.dry_run)
 
     async def made() -> dict[str, object]:
-        published = await publish_rules(call.connection, call.tenant_id, wish, signature)
+        estimate = volume_estimate(call.connection, runtime, call.tenant_id)
+        published = await publish_rules(
+            call.connection, call.tenant_id, wish, signature, estimate=estimate
+        )
         return publication_document(published)
 
     return await answer_once(request, call, made)
