@@ -44,7 +44,7 @@ async def run_worker(
         ),
         repeat(
             "nightly",
-            partial(nightly.verify_all, context),
+            partial(nightly.work_nightly, context),
             stop=stop,
             every_seconds=nightly.EVERY_SECONDS,
         ),

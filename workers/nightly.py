@@ -1,30 +1,40 @@
-"""Once a night: are the rules evaluated alike in every way, for every tenant?"""
+"""Once a night: the jobs that look at every tenant. Each knows by itself what it did today."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from engine.errors import Unavailable
 from engine.ids import TenantId
+from services.forget_answers import forget_answers
 from services.verify_rules import verify_tonight
+from services.wiring import Runtime
 from store.leases import get_moment
 from store.tenants import list_tenant_ids
 from workers.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
+Job = Callable[[Runtime, TenantId], Awaitable[object]]
+
 EVERY_SECONDS = 600.0
 # by the product's clock, UTC: late evening to midnight in the United States
 _HOURS = range(3, 6)
 
+# In this order for each tenant. A job may be asked several times a night and by several workers.
+JOBS: Sequence[tuple[str, Job]] = (
+    ("verify", verify_tonight),
+    ("forget answers", forget_answers),
+)
+
 
 def is_night(moment: datetime) -> bool:
-    """Tell whether rules are verified at this moment (UTC)."""
+    """Tell whether nightly jobs are done at this moment (UTC)."""
     return moment.hour in _HOURS
 
 
-async def verify_all(context: WorkerContext) -> None:
-    """Verify the rules of every tenant that has not been verified today, if it is night.
+async def work_nightly(context: WorkerContext) -> None:
+    """Do every tenant's nightly jobs, if it is night.
 
     Raises:
         DatabaseUnavailable: what is left is done at the next look.
@@ -33,24 +43,26 @@ async def verify_all(context: WorkerContext) -> None:
         if not is_night(await get_moment(connection)):
             return
         tenants = await list_tenant_ids(connection)
-    await verify_tenants(context, tenants)
+    await work_for(context, tenants)
 
 
-async def verify_tenants(context: WorkerContext, tenants: Sequence[TenantId]) -> None:
-    """Verify one tenant after the other until the worker is told to stop."""
+async def work_for(context: WorkerContext, tenants: Sequence[TenantId]) -> None:
+    """Do the jobs of one tenant after the other until the worker is told to stop."""
     for tenant_id in tenants:
-        if context.stop.is_set():
-            return
-        await _verify(context, tenant_id)
+        for name, job in JOBS:
+            if context.stop.is_set():
+                return
+            await _do(context, tenant_id, name, job)
 
 
-async def _verify(context: WorkerContext, tenant_id: TenantId) -> None:
+async def _do(context: WorkerContext, tenant_id: TenantId, name: str, job: Job) -> None:
     async def work() -> int:
-        return int(await verify_tonight(context.runtime, tenant_id) is not None)
+        await job(context.runtime, tenant_id)
+        return 1
 
     try:
-        await context.once(f"verify:{tenant_id}", work)
+        await context.once(f"{name}:{tenant_id}", work)
     except Unavailable:
         raise
-    except Exception:  # one tenant's fault must not keep the others from being verified
-        log.exception("tenant %s: its rules could not be verified", tenant_id)
+    except Exception:  # one fault must not keep other jobs and other tenants from their night
+        log.exception("tenant %s: the nightly job '%s' failed", tenant_id, name)
