@@ -105,7 +105,9 @@ def _show(result: DemoResult, decisions: int) -> None:
             for name in ("From", "To", "Subject", "Message-ID", "List-Unsubscribe-Post")
         )
         console.print("\n[bold]One delivered e-mail[/bold]")
-        console.print(Panel(f"{headers}\n\n{letter.text.strip()}", expand=False), markup=False)
+        panel = Panel(f"{headers}\n\n{letter.text.strip()}", expand=False)
+        # lines that are too long for the terminal go on below instead of being cut
+        console.print(panel, markup=False, soft_wrap=False)
 
 
 def _most_interesting(decisions: list[Document]) -> Document | None:

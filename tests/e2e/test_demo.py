@@ -65,6 +65,10 @@ def test_the_demo_runs_again_on_the_same_data_and_shows_it_to_people(home):
     assert done.returncode == 0, done.stderr
     for heading in ("Who may leave", "The best action", "One decision, traced", "One delivered"):
         assert heading in done.stdout
+    letter = done.stdout.split("One delivered")[1]
+    # no line of it is cut at the frame: the last link is whole, if need be on two lines
+    link = "".join(line.strip("│ ") for line in letter.split("Unsubscribe: ")[1].splitlines())
+    assert len(link.split("╰")[0].rsplit("/", 1)[1]) >= 40
     # the practice of the first run is still there, and its decisions replay
     listed = keepwell(home, "demo", "--json", "--decisions", "1")
     decision = json.loads(listed.stdout)["decisions"][0]["id"]
