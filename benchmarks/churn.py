@@ -20,9 +20,9 @@ def measure(world: World) -> Measured:
         return Measured((), ("churn: no figure, the synthetic practice got no model.",))
     trained = model.trained
     standing = rhythm(
-        everybody.frame, trained.definition, tenant_median_days=trained.tenant_median_days
+        everybody.tables.contacts, trained.definition, tenant_median_days=trained.tenant_median_days
     )
-    matrix = matrix_of(everybody.frame, model.feature_names)
+    matrix = matrix_of(everybody.tables.contacts, model.feature_names)
     left = standing.days_to_limit
     silence = matrix[:, model.feature_names.index(SILENCE)]
     rows = np.ascontiguousarray(period_rows(matrix, silence, left)[reachable(left) & (left > 0)])

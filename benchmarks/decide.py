@@ -20,12 +20,12 @@ def measure(world: World) -> Measured:
     """Decide for 100,000 contacts in memory, and for a sample of them one by one."""
     everybody = world.everybody.times(CONTACTS)
     loop = ObviousLoop(everybody.playbook)
-    rows = everybody.frame.drop("contact_id").head(SAMPLE).to_dicts()
+    rows = everybody.tables.contacts.drop("contact_id").head(SAMPLE).to_dicts()
     sample = list(zip(rows, everybody.profiles[:SAMPLE], strict=True))
 
     def ours() -> Evaluated:
         return evaluate(
-            everybody.playbook, everybody.profiles, everybody.frame, as_of=everybody.as_of
+            everybody.playbook, everybody.profiles, everybody.tables, as_of=everybody.as_of
         )
 
     chosen = [loop.decide(row, profile) for row, profile in sample]

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from embedded.servers import EmbeddedServers
 from engine.errors import TooFewData
+from engine.features.tables import FeatureTables
 from engine.ids import TenantId
 from engine.profile import Profile
 from services.import_crm import ImportOrder, import_file
@@ -64,11 +65,11 @@ class Practice:
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """All contacts of the practice, in memory; `frame` has one row per profile, in order."""
+    """All contacts of the practice, in memory; `tables` are those of the profiles, in order."""
 
     playbook: Playbook
     profiles: Sequence[Profile]
-    frame: pl.DataFrame
+    tables: FeatureTables
     as_of: datetime
 
     def times(self, n: int) -> "Everybody":
@@ -79,10 +80,27 @@ class Everybody:
             replace(self.profiles[number % len(self.profiles)], contact_id=each)
             for number, each in enumerate(ids)
         ]
-        frame = pl.concat([self.frame] * whole).head(n)
+        contacts = pl.concat([self.tables.contacts] * whole).head(n)
+        contacts = contacts.with_columns(pl.Series("contact_id", ids))
         return replace(
-            self, profiles=profiles, frame=frame.with_columns(pl.Series("contact_id", ids))
+            self,
+            profiles=profiles,
+            tables=FeatureTables(contacts, self._subjects(n, contacts["contact_id"])),
         )
+
+    def _subjects(self, n: int, ids: pl.Series) -> dict[str, pl.DataFrame]:
+        """Each contact's subjects again for everybody who stands for it."""
+        owners = pl.DataFrame({"of": [p.contact_id for p in self.profiles]})
+        copies = pl.concat([owners] * -(-n // owners.height)).head(n).with_columns(contact_id=ids)
+        return {
+            kind: copies.join(
+                table.rename({"contact_id": "of"}),
+                on="of",
+                how="inner",
+                maintain_order="left_right",
+            ).drop("of")
+            for kind, table in self.tables.subjects.items()
+        }
 
 
 class World:
@@ -124,8 +142,8 @@ class World:
             now, tenant_id = runtime.clock.now(), practice.tenant_id
             async with runtime.database.transaction(tenant_id) as connection:
                 playbook = await playbook_at(connection, tenant_id, now)
-                profiles, _, frame = await all_profiles(connection, playbook, now)
-            return practice, Everybody(playbook, profiles, frame, now)
+                profiles, _, tables = await all_profiles(connection, playbook, now)
+            return practice, Everybody(playbook, profiles, tables, now)
 
         return self.run(make)
 

@@ -30,7 +30,8 @@ class Action:
         send_within_hours: a slot later than this is too late for the action.
         send_between: minutes of the local day [start, end) that the author asks for.
         goal_event, goal_window_days: what counts as success, and for how long.
-        still: facts checked again when the send is claimed.
+        still: facts checked again when the send is claimed: {"no": event type}, and "about": kind
+            where only events about the decision's own subject count.
         shadow: decided and recorded, contacts nobody.
         needs_approval: nothing is sent until a person has approved it.
         variants: content variants by channel.

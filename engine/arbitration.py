@@ -50,14 +50,15 @@ def arbitrate(
 ) -> tuple[Candidates, Ints]:
     """Return the candidates with losers marked, and the winning row per contact, -1 for nothing.
 
-    Ties go to the higher priority, then to the action that stands first: the same input gives the
-    same decision on every host.
+    Ties go to the higher priority, then to the action that stands first, then to the subject whose
+    name sorts first: the same input gives the same decision on every host.
     """
     weak = candidates.score_cents <= 0.0
     kept = remove(candidates, weak, Stage.ARBITRATION, Reason.NOT_WORTH_IT)
     rows = np.flatnonzero(kept.in_play)
     order = np.lexsort(
         (
+            kept.subject[rows],
             kept.action[rows],
             -actions.priority[kept.action[rows]],
             -kept.score_cents[rows],

@@ -1,4 +1,4 @@
-"""The two frames a decision works on: contacts, and candidates (contact × action)."""
+"""The two frames a decision works on: contacts, and candidates (contact × action × subject)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.actions import ActionColumns
 from engine.columns import Bools, Floats, Ints, Keys
+from engine.features.spec import CONTACT
 from engine.reasons import Reason, Stage
 
 # consent as the ledger and the CRM's flags give it, per contact × channel × purpose
@@ -44,25 +45,31 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """What the rules propose: one row per contact and rule that holds.
+    """What the rules propose: one row per contact, rule that holds and what it holds for.
 
     Attributes:
         contact: index into Contacts, (m,).
         action: index into the actions, (m,).
-        days_since_same: days since this rule last contacted this contact; NaN if never, (m,).
+        days_since_same: days since this rule last contacted this contact about this subject; NaN
+            if never, (m,).
+        subject: index into `subjects`, (m,); None if every row is about the contact.
+        subjects: what rows may be about, 'contact' or e.g. 'contract:7', sorted.
     """
 
     contact: Ints
     action: Ints
     days_since_same: Floats
+    subject: Ints | None = None
+    subjects: tuple[str, ...] = (CONTACT,)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """One row per contact × action; stages fill columns and never drop a row.
+    """One row per contact × action × subject; stages fill columns and never drop a row.
 
     Attributes:
-        contact, action, days_since_same: as in Proposals, (m,).
+        contact, action, days_since_same, subject: as in Proposals, (m,).
+        subjects: as in Proposals.
         removed_by: Stage that removed the row, 0 while it is in, (m,).
         reason: Reason of the removal, (m,).
         channel_reason: (m, channels), Reason that struck the channel; 0 while it is allowed.
@@ -74,6 +81,8 @@ class Candidates:
     contact: Ints
     action: Ints
     days_since_same: Floats
+    subject: Ints
+    subjects: tuple[str, ...]
     removed_by: Ints
     reason: Ints
     channel_reason: Ints
@@ -107,6 +116,8 @@ def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> C
         contact=proposals.contact,
         action=proposals.action,
         days_since_same=proposals.days_since_same,
+        subject=np.zeros(m, dtype=np.int64) if proposals.subject is None else proposals.subject,
+        subjects=proposals.subjects,
         removed_by=np.zeros(m, dtype=np.int64),
         reason=np.zeros(m, dtype=np.int64),
         channel_reason=np.where(allowed, Reason.NONE, Reason.NO_REACHABLE_CHANNEL).astype(np.int64),

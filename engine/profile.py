@@ -14,7 +14,8 @@ from engine.actions import CHANNELS, PURPOSES
 from engine.candidates import CONSENT_NONE, Contacts
 from engine.chance import contact_keys
 from engine.columns import Floats, Ints
-from engine.features.spec import Feature, Scalar
+from engine.features.spec import CONTACT, Feature, Scalar
+from engine.features.subjects import SubjectRow
 
 T = TypeVar("T", bound=Hashable)
 
@@ -40,7 +41,9 @@ class Profile:
         consent: 'channel:purpose' -> CONSENT_ code; absent means no record.
         sends: messages within each cap's window, in the order of PolicyData.caps.
         recent_sends: messages in the last seven days.
-        last_sent_days: action -> days since it last contacted this contact.
+        last_sent_days: `cooldown_key` -> days since that rule last contacted this contact about
+            that subject.
+        subjects: the open subjects that rules are about, with features of their own.
     """
 
     contact_id: str
@@ -51,6 +54,7 @@ class Profile:
     sends: tuple[int, ...]
     recent_sends: int
     last_sent_days: Mapping[str, float]
+    subjects: tuple[SubjectRow, ...] = ()
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, for a JSON document; `profile_from` reads it back."""
@@ -63,11 +67,27 @@ class Profile:
             "sends": list(self.sends),
             "recent_sends": self.recent_sends,
             "last_sent_days": dict(self.last_sent_days),
+            # absent without any: most contacts have none
+            **({"subjects": [_subject(each) for each in self.subjects]} if self.subjects else {}),
         }
 
-    def days_since(self, action: str) -> float:
-        """Days since the action last contacted this contact; NaN if never."""
-        return self.last_sent_days.get(action, float("nan"))
+    def days_since(self, rule: str, subject: str = CONTACT) -> float:
+        """Days since the rule last contacted this contact about the subject; NaN if never."""
+        return self.last_sent_days.get(cooldown_key(rule, subject), float("nan"))
+
+
+def cooldown_key(rule: str, subject: str) -> str:
+    """What a cooldown is counted by; the offers of one written rule rest together.
+
+    >>> cooldown_key("clinic.recall/call", "contact")
+    'clinic.recall contact'
+    """
+    return f"{rule.partition('/')[0]} {subject}"
+
+
+def _subject(found: SubjectRow) -> dict[str, Any]:
+    row = {name: value for name, value in found.row.items() if value is not None}
+    return {"kind": found.kind, "subject": found.subject, "row": row}
 
 
 def profile_from(document: Mapping[str, Any]) -> Profile:
@@ -81,6 +101,7 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
         sends=tuple(document["sends"]),
         recent_sends=document["recent_sends"],
         last_sent_days=document["last_sent_days"],
+        subjects=tuple(SubjectRow(**each) for each in document.get("subjects", ())),
     )
 
 

@@ -5,16 +5,19 @@ from bandits.selection import VARIANT_PREFIX
 from bandits.state import ActionCount, PolicyState, initial_state, with_arms
 from content.render import list_variants
 from engine.actions import CHANNELS, WHOLE_DAY, Action, ActionColumns, action_columns
+from engine.features.spec import CONTACT
 from engine.slots import SLOT_NAMES
 from rules.document import Rule, RuleSet
+from rules.vocabulary import Vocabulary
 
 
 def actions_of(rule_set: RuleSet, state: PolicyState) -> ActionColumns:
     """Return one action per rule that acts, in the order of the rules."""
-    return action_columns([_action(rule, state) for rule in rule_set.rules if rule.acts])
+    acting = [rule for rule in rule_set.rules if rule.acts]
+    return action_columns([_action(rule, state, rule_set.vocabulary) for rule in acting])
 
 
-def _action(rule: Rule, state: PolicyState) -> Action:
+def _action(rule: Rule, state: PolicyState, vocabulary: Vocabulary) -> Action:
     then = rule.then
     count = state.actions.get(then.action, ActionCount())
     learnt = effect(
@@ -41,11 +44,21 @@ def _action(rule: Rule, state: PolicyState) -> Action:
         send_between=rule.send_between or WHOLE_DAY,
         goal_event=then.goal.event,
         goal_window_days=then.goal.within_days,
-        still=tuple({"no": fact.event} for fact in then.still),
+        still=tuple(
+            {"no": event}
+            | ({"about": rule.subject} if _is_of_subject(rule, event, vocabulary) else {})
+            for fact in then.still
+            for event in vocabulary.types(fact.event)
+        ),
         shadow=rule.status == "shadow",
         needs_approval=then.needs_approval,
         variants={channel: list_variants(then.template, channel) for channel in then.channels},
     )
+
+
+def _is_of_subject(rule: Rule, event: str, vocabulary: Vocabulary) -> bool:
+    """Whether a rule about subjects looks at such events of its own subject alone."""
+    return rule.subject != CONTACT and vocabulary.about(event) == rule.subject
 
 
 def variants_of(action: Action) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Decide for one contact, or for all of a tenant, and record it: one transaction, one promise."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from services.decision_document import decision_document
 from services.decision_rows import Recorded, decision_rows, digest_of
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
-from services.profiles import Address, all_profiles, decision_inputs
+from services.profiles import Address, Part, decision_inputs, profiles_in_parts
 from services.promise_send import Promise, promise_send
 from services.wiring import Runtime
 from store.decisions import add_decision, add_decisions, finish_run, start_run
@@ -68,32 +69,60 @@ async def decide_tenant(
     as_of: datetime | None = None,
     dry_run: bool = False,
 ) -> tuple[Playbook, list[Recorded], dict[str, Promise]]:
-    """Decide for every contact known at `as_of`; return the decisions in the order of ids.
+    """Decide for every contact known at `as_of`; return the decisions in the order of parts.
 
-    The promises are those made, by decision id. Errors as in `decide_contact`.
+    All of it at once and in one transaction: for a tenant that fits into memory; `decide_everybody`
+    is for any. The promises are those made, by decision id. Errors as in `decide_contact`.
     """
     moment = checked_as_of(as_of, runtime.clock.now())
     playbook = await playbook_at(connection, tenant_id, moment)
-    profiles, addresses, frame = await all_profiles(connection, playbook, moment)
-    if not profiles:
-        return playbook, [], {}
-    run_id = _run_id(tenant_id, moment)
-    evaluated = evaluate(playbook, profiles, frame, as_of=moment)
-    recorded = decision_rows(playbook, evaluated, as_of=moment, trigger="run", run_id=run_id)
-    if dry_run:
-        return playbook, recorded, {}
-    await start_run(connection, tenant_id, run_id, "decide", moment)
+    recorded: list[Recorded] = []
+    promises: dict[str, Promise] = {}
+    run_id = None if dry_run else run_id_of(tenant_id, moment)
+    async for part in profiles_in_parts(connection, playbook, moment):
+        if run_id is not None and not recorded:
+            await start_run(connection, tenant_id, run_id, "decide", moment)
+        made = await decide_part(connection, runtime, playbook, part, as_of=moment, run_id=run_id)
+        recorded += made.recorded
+        promises |= made.promises
+    if run_id is not None and recorded:
+        counts = {"decisions": len(recorded), "actions": len(promises)}
+        await finish_run(connection, run_id, counts)
+    return playbook, recorded, promises
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedPart:
+    """What was decided for some contacts, and the promises made, by decision id."""
+
+    recorded: list[Recorded]
+    promises: dict[str, Promise]
+
+
+async def decide_part(
+    connection: AsyncConnection,
+    runtime: Runtime,
+    playbook: Playbook,
+    part: Part,
+    *,
+    as_of: datetime,
+    run_id: UUID | None,
+) -> DecidedPart:
+    """Decide for some contacts and record it as part of a run; without one store nothing."""
+    evaluated = evaluate(playbook, part.profiles, part.tables, as_of=as_of)
+    id_told = run_id or run_id_of(playbook.tenant_id, as_of)
+    recorded = decision_rows(playbook, evaluated, as_of=as_of, trigger="run", run_id=id_told)
+    if run_id is None or not recorded:
+        return DecidedPart(recorded, {})
     await _store(connection, recorded)
     promises = {}
     for each in recorded:
         if each.action is not None:
-            address: Address = addresses[each.row["contact_id"]]
+            address: Address = part.addresses[each.row["contact_id"]]
             promises[each.row["id"]] = await promise_send(
                 connection, runtime, playbook, each, address, draft=False
             )
-    counts = {"decisions": len(recorded), "actions": len(promises)}
-    await finish_run(connection, run_id, counts)
-    return playbook, recorded, promises
+    return DecidedPart(recorded, promises)
 
 
 async def _store(connection: AsyncConnection, recorded: list[Recorded]) -> None:
@@ -139,5 +168,6 @@ def _rule_trigger(trigger: str) -> str | None:
     return trigger if trigger in {NIGHTLY, DUE} or "." in trigger else None
 
 
-def _run_id(tenant_id: TenantId, as_of: datetime) -> UUID:
+def run_id_of(tenant_id: TenantId, as_of: datetime) -> UUID:
+    """Return the id of a run over all contacts: that of the same moment is the same."""
     return UUID(digest_of([str(tenant_id), as_of.isoformat(), "decide"])[:32])

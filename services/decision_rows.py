@@ -157,7 +157,7 @@ def _outcome(
         "action": action.id,
         "rule": action.rule,
         "purpose": action.purpose,
-        "subject": "contact",
+        "subject": _subject(evaluated, int(decisions.winner[index])),
         "channel": CHANNELS[treatments.channel[chosen]],
         "slot": SLOT_NAMES[treatments.slot[chosen]],
         "variant": treatments.variant[chosen],
@@ -178,12 +178,19 @@ def _winner(playbook: Playbook, evaluated: Evaluated, index: int) -> Action:
     return playbook.actions.actions[int(evaluated.decisions.candidates.action[row])]
 
 
+def _subject(evaluated: Evaluated, row: int) -> str:
+    found = evaluated.decisions.candidates
+    return found.subjects[int(found.subject[row])]
+
+
 def _candidates_by_contact(
     playbook: Playbook, evaluated: Evaluated
 ) -> dict[int, list[dict[str, Any]]]:
     """Each contact's candidates, best first, 'do nothing' among them."""
     found = evaluated.decisions.candidates
-    order = np.lexsort((found.action, -found.score_cents, found.removed_by != 0, found.contact))
+    order = np.lexsort(
+        (found.subject, found.action, -found.score_cents, found.removed_by != 0, found.contact)
+    )
     grouped: dict[int, list[dict[str, Any]]] = {}
     for row in order:
         grouped.setdefault(int(found.contact[row]), []).append(_candidate(playbook, evaluated, row))
@@ -201,7 +208,7 @@ def _candidate(playbook: Playbook, evaluated: Evaluated, row: int) -> dict[str, 
         "action": action.id,
         "rule": action.rule,
         "purpose": action.purpose,
-        "subject": "contact",
+        "subject": _subject(evaluated, row),
         "removed_by": stage_code(int(found.removed_by[row])) or None,
         "reason": code(int(found.reason[row])) or None,
         "channels": _channels_told(action, found.channel_reason[row], left),

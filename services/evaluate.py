@@ -17,12 +17,14 @@ from churn.feature_rows import FeatureRows
 from churn.features import matrix_of
 from churn.hazards import Hazards
 from churn.scorecard import scorecard
-from engine.candidates import Proposals
-from engine.columns import Bools, Floats
+from engine.columns import Floats
 from engine.decide import Decisions, Moment, decide
 from engine.features.spec import Scalar
+from engine.features.tables import FeatureTables
 from engine.profile import Profile, contacts_of
+from services.attributes import HEALTH_DROP, SCORE_BEFORE
 from services.playbook import Playbook
+from services.propose import matched_one_by_one, matched_together, proposals_of
 from services.treatment import BanditTreatment
 
 
@@ -46,38 +48,26 @@ class Evaluated:
 def evaluate(
     playbook: Playbook,
     profiles: Sequence[Profile],
-    frame: pl.DataFrame | None,
+    tables: FeatureTables | None,
     *,
     as_of: datetime,
     trigger: str | None = None,
 ) -> Evaluated:
     """Decide for each profile at `as_of`.
 
-    `frame` holds the profiles' features as columns, in their order; None for one contact, which
+    `tables` holds the profiles' features as columns, in their order; None for one contact, which
     goes through durable-rules instead of columns. `trigger` leaves out rules that are not checked
     on it; None checks all.
     """
-    features = frame if frame is not None else columns_of(profiles, playbook)
+    features = tables.contacts if tables is not None else columns_of(profiles, playbook)
     hazards = estimate_hazards(playbook, features)
-    health = health_columns(hazards)
+    health = health_columns(hazards, _score_before(profiles, tables))
     matched = (
-        playbook.rules.match_frame(with_health(frame, health), trigger)
-        if frame is not None
-        else _matched_one_by_one(playbook, profiles, health, trigger)
+        matched_together(playbook.rules, tables, health, trigger)
+        if tables is not None
+        else matched_one_by_one(playbook.rules, profiles, health, trigger)
     )
-    contact, action = np.nonzero(matched)
-    ids = [a.id for a in playbook.actions.actions]
-    proposals = Proposals(
-        contact=contact.astype(np.int64),
-        action=action.astype(np.int64),
-        days_since_same=np.array(
-            [
-                profiles[int(c)].days_since(ids[int(a)])
-                for c, a in zip(contact, action, strict=True)
-            ],
-            dtype=np.float64,
-        ),
-    )
+    proposals = proposals_of(playbook.rules, profiles, matched)
     context = _context(features, hazards)
     decisions = decide(
         contacts_of(profiles, context),
@@ -119,14 +109,31 @@ def _number(value: Scalar) -> float:
     return math.nan if value is None or isinstance(value, str) else float(value)
 
 
-def health_columns(hazards: Hazards) -> dict[str, Floats]:
-    """Return what rules read of health, by the names of fields; NaN where it is not known."""
+def health_columns(hazards: Hazards, before: Floats | None = None) -> dict[str, Floats]:
+    """Return what rules read of health, by the names of fields; NaN where it is not known.
+
+    `before` is the score of two weeks ago, by which its fall is told.
+    """
+    score = health_score(hazards.hazard_90d)
     return {
         "health.hazard_30d": hazards.hazard_30d,
         "health.hazard_60d": hazards.hazard_60d,
         "health.hazard_90d": hazards.hazard_90d,
-        "health.score": health_score(hazards.hazard_90d),
+        "health.score": score,
+        HEALTH_DROP: np.full_like(score, np.nan) if before is None else before - score,
     }
+
+
+def score_before(rows: Sequence[Mapping[str, Scalar]]) -> Floats:
+    """Return the health score of two weeks ago of each row of features; NaN if not known."""
+    return np.array([_number(row.get(SCORE_BEFORE.name)) for row in rows], dtype=np.float64)
+
+
+def _score_before(profiles: Sequence[Profile], tables: FeatureTables | None) -> Floats:
+    if tables is None or SCORE_BEFORE.name not in tables.contacts.columns:
+        return score_before([profile.row for profile in profiles])
+    column = tables.contacts[SCORE_BEFORE.name].cast(pl.Float64)
+    return column.fill_null(math.nan).to_numpy()
 
 
 def with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFrame:
@@ -139,20 +146,6 @@ def with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFra
 def health_score(hazard_90d: Floats) -> Floats:
     """Return health from 0 to 100, whole points: what is left of certainty to stay 90 days."""
     return np.asarray(np.round(100.0 * (1.0 - hazard_90d)))
-
-
-def _matched_one_by_one(
-    playbook: Playbook,
-    profiles: Sequence[Profile],
-    health: Mapping[str, Floats],
-    trigger: str | None,
-) -> Bools:
-    matched = np.zeros((len(profiles), len(playbook.rules.rule_ids)), dtype=np.bool_)
-    for position, profile in enumerate(profiles):
-        row = {**profile.row, **{name: float(values[position]) for name, values in health.items()}}
-        found = playbook.rules.match_one(row, trigger)
-        matched[position] = [rule in found for rule in playbook.rules.rule_ids]
-    return matched
 
 
 def _context(features: FeatureRows, hazards: Hazards) -> Floats:

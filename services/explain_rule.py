@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from math import isnan
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -210,7 +211,7 @@ def _policy(freed: Playbook, rule: Rule, known: KnownContact) -> dict[str, Any]:
         run_id=None,
     )[0]
     candidate = next(each for each in recorded.candidates if each["rule"] == rule.id)
-    last = known.profile.days_since(rule.then.action)
+    last = _last_contact_days(known, rule)
     held = recorded.row["experiment_group"] == "holdout"
     return {
         "allowed": candidate["removed_by"] is None and not held,
@@ -218,7 +219,7 @@ def _policy(freed: Playbook, rule: Rule, known: KnownContact) -> dict[str, Any]:
         "reason": candidate["reason"],
         "channels": [_channel(each) for each in candidate["channels"].split()],
         "cooldown_days": rule.cooldown_days,
-        "last_contact_days": None if last != last else last,  # noqa: PLR0124 - NaN: never
+        "last_contact_days": last,
         "caps": [
             {**asdict(cap), "sent": sent}
             for cap, sent in zip(freed.policy.caps, known.profile.sends, strict=True)
@@ -230,6 +231,13 @@ def _policy(freed: Playbook, rule: Rule, known: KnownContact) -> dict[str, Any]:
         "send_at": recorded.row["send_at"],
         "score_cents": candidate["score_cents"],
     }
+
+
+def _last_contact_days(known: KnownContact, rule: Rule) -> float | None:
+    """Days since the rule last contacted them, about whatever it was; None if never."""
+    subjects = [subject or CONTACT for subject, _ in known.rows(rule.subject)]
+    days = [known.profile.days_since(rule.id, subject) for subject in subjects]
+    return min((each for each in days if not isnan(each)), default=None)
 
 
 def _channel(told: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ async def field_fill(
     playbook = replace(
         playbook,
         specs=history,
-        attributes=attributes_of(specs, vocabulary),
+        attributes=attributes_of(specs, vocabulary, playbook.settings.attributes),
         event_types=event_types(history),
         rules=replace(playbook.rules, features=specs),
     )

@@ -48,13 +48,14 @@ class Facts:
         recipient: None if the contact is gone.
         consents: (channel, purpose) -> granted or revoked.
         touches: messages that reached the contact or may have, others than this one.
-        newest_events: event type -> when the newest one happened or became known.
+        newest_events: (event type, subject or None) -> when the newest one happened or became
+            known.
     """
 
     recipient: Recipient | None
     consents: Mapping[tuple[str, str], str]
     touches: Sequence[Touch]
-    newest_events: Mapping[str, datetime]
+    newest_events: Mapping[tuple[str, str | None], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +168,15 @@ def _same_number(one: str, other: str) -> bool:
 
 def _facts_hold(case: _Case) -> Verdict | None:
     for fact in case.send.still:
-        if set(fact) != {"no"}:
+        if not {"no"} <= set(fact) <= {"no", "about"}:
             # an outbox row from a newer version: what can't be checked does not hold
             return Verdict("never", "facts_unreadable")
-        newest = case.facts.newest_events.get(fact["no"])
-        if newest is not None and newest > case.send.decided_at:
+        about = fact.get("about")  # a subject: events about another one say nothing of this one
+        if any(
+            kind == fact["no"] and newest > case.send.decided_at
+            for (kind, subject), newest in case.facts.newest_events.items()
+            if about is None or subject == about
+        ):
             return Verdict("never", "facts_changed")
     return None
 

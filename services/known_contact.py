@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from math import isnan
 from zoneinfo import ZoneInfo
 
@@ -14,12 +14,11 @@ from engine.features.spec import CONTACT, Feature, Scalar, SubjectKind
 from engine.features.subjects import SubjectRow, subjects_of
 from engine.ids import ContactId
 from engine.profile import Profile
-from services.contact_history import known_of
-from services.evaluate import columns_of, estimate_hazards, health_columns
+from services.contact_history import known_at
+from services.evaluate import columns_of, estimate_hazards, health_columns, score_before
 from services.playbook import Playbook
 from services.profiles import one_profile
 from store.profiles import get_profile_row
-from store.rule_history import list_contact_events
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,9 @@ class KnownContact:
     Attributes:
         profile: as a decision reads it.
         attributes: by name, estimates of health among them.
-        events: the whole history, oldest first.
+        events: the whole history, oldest first; and those of other members of the account, where
+            rules look at them.
+        holidays: the tenant's public holidays; None if they are not known.
         row: features of the contact, estimates of health among them, by name.
         kinds: the subject kinds that rules are about.
         subjects: its open subjects of these kinds.
@@ -41,6 +42,7 @@ class KnownContact:
     profile: Profile
     attributes: Mapping[str, Scalar]
     events: Sequence[HistoryEvent]
+    holidays: frozenset[date] | None
     row: Mapping[str, Scalar]
     kinds: Sequence[SubjectKind]
     subjects: Sequence[SubjectRow]
@@ -57,14 +59,16 @@ class KnownContact:
 
     def events_of(self, spec: Feature, subject: str | None) -> list[HistoryEvent]:
         """The events that a feature may look at: for one about a subject, those about it."""
-        if spec.scope == CONTACT:
+        if spec.scope == CONTACT and spec.kind == "members_due":
             return list(self.events)
+        if spec.scope == CONTACT:
+            return [event for event in self.events if event.member is None]
         return [event for event in self.events if event.subject == subject]
 
     @property
     def outlook(self) -> Outlook:
         """The contact as it will look later if nothing happens."""
-        return Outlook(self.attributes, self.events, zone=self.zone)
+        return Outlook(self.attributes, self.events, zone=self.zone, holidays=self.holidays)
 
 
 async def known_contact(
@@ -77,11 +81,13 @@ async def known_contact(
     """
     profile, _ = await one_profile(connection, playbook, contact_id, as_of)
     stored = await get_profile_row(connection, contact_id, as_of)
-    events = await list_contact_events(connection, contact_id, as_of)
     health = _health(playbook, profile)
-    told = known_of(playbook, stored)
+    told = await known_at(connection, playbook, stored, as_of)
+    events = sorted(told.events, key=lambda event: event.occurred_at)
     attributes, zone = {**told.attributes, **health}, told.zone
-    row = features_of(attributes, events, playbook.specs, as_of=as_of, zone=zone)
+    row = features_of(
+        attributes, events, playbook.specs, as_of=as_of, zone=zone, holidays=told.holidays
+    )
     kinds = playbook.rules.subject_kinds
     subjects = subjects_of(
         events,
@@ -98,6 +104,7 @@ async def known_contact(
         profile=profile,
         attributes=attributes,
         events=events,
+        holidays=told.holidays,
         row={**row, **health},
         kinds=kinds,
         subjects=subjects,
@@ -105,6 +112,7 @@ async def known_contact(
 
 
 def _health(playbook: Playbook, profile: Profile) -> dict[str, Scalar]:
-    columns = health_columns(estimate_hazards(playbook, columns_of([profile], playbook)))
+    hazards = estimate_hazards(playbook, columns_of([profile], playbook))
+    columns = health_columns(hazards, score_before([profile.row]))
     values = {name: float(column[0]) for name, column in columns.items()}
     return {name: None if isnan(value) else value for name, value in values.items()}

@@ -1,8 +1,6 @@
 """When a contact has to be looked at again, from what the store knows of it."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,7 +8,7 @@ from engine.features.outlook import Outlook
 from engine.ids import ContactId, TenantId
 from rules.document import DUE
 from rules.due import Situation, next_check_at
-from services.contact_history import known_of
+from services.contact_history import Known, known_at
 from services.playbook import Playbook, playbook_in_force
 from store.decision_inputs import get_decision_inputs
 
@@ -28,11 +26,11 @@ async def next_check(
     """
     versions, row = await get_decision_inputs(connection, contact_id, as_of)
     playbook = await playbook_in_force(connection, tenant_id, versions)
-    return next_check_of(playbook, row, as_of)
+    return next_check_of(playbook, await known_at(connection, playbook, row, as_of), as_of)
 
 
-def next_check_of(playbook: Playbook, row: Mapping[str, Any], as_of: datetime) -> datetime | None:
-    """Return the same for a row of `store.profiles.get_profile_row`."""
+def next_check_of(playbook: Playbook, known: Known, as_of: datetime) -> datetime | None:
+    """Return the same for what is known of the contact."""
     rules = playbook.rules
     waiting = [
         expression
@@ -46,7 +44,6 @@ def next_check_of(playbook: Playbook, row: Mapping[str, Any], as_of: datetime) -
         for spec in rules.features
         if spec.attribute is not None and spec.attribute.startswith(_ELSEWHERE)
     )
-    known = known_of(playbook, row)
-    outlook = Outlook(known.attributes, known.events, zone=known.zone)
+    outlook = Outlook(known.attributes, known.events, zone=known.zone, holidays=known.holidays)
     situation = Situation(outlook, as_of, rules.subject_kinds, elsewhere)
     return next_check_at(waiting, situation)

@@ -1,11 +1,11 @@
 """A tenant's contacts and events as past nights see them, for rules that are tried on them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import orjson
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,11 +15,12 @@ from engine.policy.quiet_hours import zone_or_utc
 from rules.expression import Expression
 from rules.frame import rule_columns
 from rules.spells import SPELL_SCHEMA, Divided, Past, divided, frame_at, spells
-from services.attributes import HEALTH_PREFIX, attribute_values
+from services.attributes import HEALTH_PREFIX
+from services.consent_held import Ledger, consent_held
 from services.evaluate import estimate_hazards, health_columns, with_health
 from services.playbook import Playbook, event_types
-from services.profiles import zoned
-from store.profiles import list_contacts
+from services.profiles import attribute_columns, zoned
+from store.profiles import list_consents, list_contacts
 from store.rule_history import count_contacts, list_known_from, list_past_events
 
 # the practice's clock: rules that are checked nightly have the day's events by then
@@ -103,7 +104,7 @@ async def past_nights(
 
     `also` names event types to load besides, `until` the latest moment of events; by default the
     last night. Of more than `most_contacts` contacts a sample of about so many. The CRM keeps no
-    history of a contact's own row: attributes are those of today.
+    history of a contact's own row: attributes are those of today, consent that of the last night.
     """
     latest = nights[-1]
     total = await count_contacts(connection, latest)
@@ -123,25 +124,29 @@ async def past_nights(
         with_properties=any(spec.property is not None for spec in specs),
         share=share,
     )
+    held = await list_consents(connection, latest)
     frame = zoned(contacts, playbook.settings.time_zone).with_columns(
-        _attributes(playbook, contacts)
+        contacts["account_id"], *_attributes(playbook, contacts, held)
     )
     frame = frame.join(known_from, on="contact_id", how="left", maintain_order="left")
-    return PastNights(playbook, Past(frame, events, nights, kinds), contacts, total)
+    past = Past(frame, events, nights, kinds, holidays=_holidays(playbook, nights))
+    return PastNights(playbook, past, contacts, total)
 
 
-def _attributes(playbook: Playbook, contacts: pl.DataFrame) -> list[pl.Series]:
-    if not playbook.attributes:
-        return []
-    values = [
-        attribute_values(playbook.attributes, row, orjson.loads(row["custom_fields"]))
-        for row in contacts.iter_rows(named=True)
+def _holidays(playbook: Playbook, nights: Sequence[datetime]) -> frozenset[date] | None:
+    known = [playbook.holidays(each) for each in (nights[0], nights[-1])]
+    return None if None in known else frozenset().union(*(days or () for days in known))
+
+
+def _attributes(playbook: Playbook, contacts: pl.DataFrame, held: pl.DataFrame) -> list[pl.Series]:
+    ledgers: dict[str, list[Ledger]] = defaultdict(list)
+    for contact, channel, purpose, status in held.iter_rows():
+        ledgers[contact].append((channel, purpose, status))
+    rows = contacts.to_dicts()
+    consents = [
+        consent_held(playbook.settings, row, ledgers.get(row["contact_id"], ())) for row in rows
     ]
-    dtypes: Mapping[str, type[pl.DataType]] = {"number": pl.Float64, "flag": pl.Boolean}
-    return [
-        pl.Series(a.key, [v[a.key] for v in values], dtype=dtypes.get(a.type, pl.String))
-        for a in playbook.attributes
-    ]
+    return attribute_columns(playbook, rows, consents)
 
 
 def rule_spells(nights: PastNights, rule_id: str) -> tuple[pl.DataFrame, float]:

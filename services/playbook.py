@@ -7,7 +7,7 @@ effect with the next decision and the same parts are never built twice.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import TypeVar
 
@@ -28,8 +28,15 @@ from engine.policy.settings import PolicyData
 from engine.profile import POLICY_FEATURES
 from rules.compiled import CompiledRules, compile_rules
 from rules.policy_data import read_policy
+from rules.public_holidays import UnknownRegion, public_holidays
 from services.actions import actions_of, arms_known, prior_state
-from services.attributes import Attribute, attributes_of, is_from_health
+from services.attributes import (
+    HEALTH_DROP,
+    SCORE_BEFORE,
+    Attribute,
+    attributes_of,
+    is_from_health,
+)
 from services.rules_in_force import ensure_rules, stored_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from store.playbooks import Versions, find_model, find_policy_state, get_versions
@@ -65,7 +72,7 @@ class Playbook:
         rules: of all files of the release, each with its effective status.
         rule_set_digest: of the release.
         specs: every feature that rules, health model and policy read from history.
-        attributes: what is taken from the contact's own row.
+        attributes: what is taken from the CRM's rows of contact and account, and from the tenant.
         event_types: what `specs` count; nothing else need be loaded.
         model: None: the scorecard serves, and `tier_note` says why.
         actions: with the effect that the bandit state's counts give.
@@ -89,6 +96,22 @@ class Playbook:
     state: PolicyState
     state_version: int
     seed: int
+
+    @property
+    def household_types(self) -> tuple[str, ...]:
+        """Event types that rules look at for other members of an account; empty if none do."""
+        return tuple(
+            sorted({t for spec in self.specs if spec.kind == "members_due" for t in spec.types})
+        )
+
+    def holidays(self, as_of: datetime) -> frozenset[date] | None:
+        """Return the tenant's public holidays around a moment; None if they are not known."""
+        if self.settings.holidays is None:
+            return None
+        try:
+            return public_holidays(self.settings.holidays, as_of.year)
+        except UnknownRegion:
+            return None
 
 
 _playbooks, _rules, _models = _Kept(), _Kept(), _Kept()
@@ -166,8 +189,10 @@ async def playbook_with(
     )
     policy = shipped_policy()
     state = arms_known(await _state_of(connection, versions, policy), rules.rule_set)
-    specs = distinct([*rules.features, *churn_features(definition), *POLICY_FEATURES])
-    attributes = attributes_of(specs, rules.rule_set.vocabulary)
+    specs = distinct(
+        [*rules.features, *churn_features(definition), *POLICY_FEATURES, *_health_before(rules)]
+    )
+    attributes = attributes_of(specs, rules.rule_set.vocabulary, settings.attributes)
     from_history = tuple(s for s in specs if not is_from_health(s))
     return Playbook(
         tenant_id=tenant_id,
@@ -188,6 +213,11 @@ async def playbook_with(
         state_version=versions.policy_state_version,
         seed=salt("treatment", str(tenant_id)) >> 1,
     )
+
+
+def _health_before(rules: CompiledRules) -> tuple[Feature, ...]:
+    """Health as it was, where a rule asks how far it has fallen."""
+    return (SCORE_BEFORE,) if any(f.attribute == HEALTH_DROP for f in rules.features) else ()
 
 
 @cache

@@ -1,45 +1,46 @@
-"""Profiles from what the store knows: for one contact, and for all of a tenant."""
+"""Profiles from what the store knows: for one contact, and for all of a tenant, part by part."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.actions import CHANNELS, PURPOSES
-from engine.candidates import CONSENT_FLAGGED, CONSENT_GRANTED, CONSENT_REVOKED
-from engine.features.columns import feature_columns
-from engine.features.contact import HistoryEvent, features_of
+from engine.actions import CHANNELS
+from engine.features.contact import features_of
 from engine.features.spec import Scalar
+from engine.features.subjects import SubjectRow, subjects_of
+from engine.features.tables import FeatureTables, feature_tables
 from engine.ids import ContactId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from engine.policy.settings import Cap
 from engine.policy.stages import to_us
-from engine.profile import Profile
+from engine.profile import Profile, cooldown_key
 from services.attributes import attribute_values
+from services.consent_held import Ledger, consent_held
+from services.contact_history import known_at
 from services.playbook import Playbook, playbook_in_force
 from store.decision_inputs import get_decision_inputs
 from store.profiles import (
     get_profile_row,
     list_consents,
+    list_contact_ids,
     list_contacts,
     list_events,
     list_sends,
 )
 
 _DAY_US = 86_400_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECENT_DAYS = 7
-_FLAGS = {"email": "do_not_email", "sms": "do_not_sms", "call_task": "do_not_call"}
+# contacts at once in a run over all: with three years of events each about 0.3 GB
+PART = 20_000
 
-# one earlier send: action, purpose, microseconds since 1970 UTC
-EarlierSend = tuple[str, str, int]
-# one ledger row in force: channel, purpose, status
-Ledger = tuple[str, str, str]
+# one earlier send: action, purpose, microseconds since 1970 UTC, rule, subject
+EarlierSend = tuple[str, str, int, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ async def one_profile(
     Raises:
         ContactNotFound: unknown, or another tenant's.
     """
-    return _profile_of(await get_profile_row(connection, contact_id, as_of), playbook, as_of)
+    row = await get_profile_row(connection, contact_id, as_of)
+    return await _profile_of(connection, row, playbook, as_of)
 
 
 async def decision_inputs(
@@ -78,51 +80,123 @@ async def decision_inputs(
     """
     versions, row = await get_decision_inputs(connection, contact_id, as_of)
     playbook = await playbook_in_force(connection, tenant_id, versions)
-    return playbook, *_profile_of(row, playbook, as_of)
+    return playbook, *(await _profile_of(connection, row, playbook, as_of))
 
 
-def _profile_of(
-    row: Mapping[str, Any], playbook: Playbook, as_of: datetime
+async def _profile_of(
+    connection: AsyncConnection, row: Mapping[str, Any], playbook: Playbook, as_of: datetime
 ) -> tuple[Profile, Address]:
-    events = [
-        HistoryEvent(kind, _at(occurred), amount, subject, None if starts is None else _at(starts))
-        for kind, occurred, amount, subject, starts in orjson.loads(row["events"])
-    ]
-    attributes = attribute_values(playbook.attributes, row, orjson.loads(row["custom_fields"]))
-    zone = zone_or_utc(row["timezone"], playbook.settings.time_zone)
-    features = features_of(attributes, events, playbook.specs, as_of=as_of, zone=zone)
+    known = await known_at(connection, playbook, row, as_of)
+    features = features_of(
+        known.attributes, known.events, playbook.specs,
+        as_of=as_of, zone=known.zone, holidays=known.holidays,
+    )  # fmt: skip
+    subjects = subjects_of(
+        known.events, playbook.rules.subject_kinds, playbook.specs,
+        as_of=as_of, zone=known.zone, attributes=known.attributes,
+    )  # fmt: skip
     sends = [tuple(send) for send in orjson.loads(row["sends"])]
-    ledger = [tuple(line) for line in orjson.loads(row["consents"])]
-    return _profile(playbook, row, features, ledger, sends, as_of), _address(row)
+    profile = _profile(
+        playbook, row, features, known.consent, sends, as_of=as_of, subjects=subjects
+    )
+    return profile, _address(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some contacts, as a decision reads them.
+
+    Attributes:
+        profiles: in the order of ids.
+        addresses: by contact id.
+        tables: features as columns; one row per profile, in the same order.
+    """
+
+    profiles: list[Profile]
+    addresses: dict[str, Address]
+    tables: FeatureTables
 
 
 async def all_profiles(
     connection: AsyncConnection, playbook: Playbook, as_of: datetime
-) -> tuple[list[Profile], dict[str, Address], pl.DataFrame]:
-    """Return every contact known at `as_of`: profiles by id, addresses, and the feature frame.
+) -> tuple[list[Profile], dict[str, Address], FeatureTables]:
+    """Return every contact known at `as_of` at once, by id: profiles, addresses, features."""
+    part = await some_profiles(connection, playbook, as_of, None)
+    return part.profiles, part.addresses, part.tables
 
-    The frame has one row per profile, in the same order, with contact_id and one column per
-    feature.
+
+async def profiles_in_parts(
+    connection: AsyncConnection, playbook: Playbook, as_of: datetime, *, size: int = PART
+) -> AsyncIterator[Part]:
+    """Yield the same in parts of about `size` contacts.
+
+    Parts follow ids; where rules look at households, those of accounts, each of which is whole.
     """
-    contacts = await list_contacts(connection, as_of)
-    events = await list_events(connection, as_of, playbook.event_types)
-    consents: dict[str, list[Ledger]] = defaultdict(list)
-    for contact, channel, purpose, status in (await list_consents(connection, as_of)).iter_rows():
-        consents[contact].append((channel, purpose, status))
+    for ids in parts_of(playbook, await list_contact_ids(connection, as_of), size):
+        yield await some_profiles(connection, playbook, as_of, ids)
+
+
+def parts_of(playbook: Playbook, contacts: pl.DataFrame, size: int = PART) -> Iterator[list[str]]:
+    """Yield the ids of `store.profiles.list_contact_ids` in parts, as `profiles_in_parts` says."""
+    if not playbook.household_types:
+        for start in range(0, contacts.height, size):
+            yield contacts["contact_id"].slice(start, size).to_list()
+        return
+    home = pl.coalesce("account_id", "contact_id")
+    homes = contacts.group_by(home=home).agg("contact_id").sort("home")
+    part: list[str] = []
+    for ids in homes["contact_id"]:
+        part += ids.to_list()
+        if len(part) >= size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+async def some_profiles(
+    connection: AsyncConnection,
+    playbook: Playbook,
+    as_of: datetime,
+    ids: Sequence[str] | None,
+) -> Part:
+    """Return the contacts known at `as_of` among these ids, among all for None."""
+    contacts = await list_contacts(connection, as_of, ids)
+    events = await list_events(
+        connection, as_of, playbook.event_types, kinds=playbook.rules.kinds, ids=ids
+    )
+    ledgers: dict[str, list[Ledger]] = defaultdict(list)
+    held = await list_consents(connection, as_of, ids)
+    for contact, channel, purpose, status in held.iter_rows():
+        ledgers[contact].append((channel, purpose, status))
     sends: dict[str, list[EarlierSend]] = defaultdict(list)
-    for contact, action, purpose, at_us in (await list_sends(connection, as_of)).iter_rows():
-        sends[contact].append((action, purpose, at_us))
+    for contact, *send in (await list_sends(connection, as_of, ids)).iter_rows():
+        sends[contact].append(tuple(send))
 
     rows = contacts.to_dicts()
-    frame = _feature_frame(playbook, contacts, rows, events, as_of)
+    consents = [
+        consent_held(playbook.settings, row, ledgers.get(row["contact_id"], ())) for row in rows
+    ]
+    tables = _feature_tables(playbook, contacts, rows, consents, events, as_of)
+    subjects = _subjects_by_contact(tables.subjects)
     profiles = [
         _profile(
-            playbook, row, features, consents.get(row["contact_id"], ()),
-            sends.get(row["contact_id"], ()), as_of,
+            playbook, row, features, consent, sends.get(row["contact_id"], ()),
+            as_of=as_of, subjects=subjects.get(row["contact_id"], ()),
         )
-        for row, features in zip(rows, frame.drop("contact_id").iter_rows(named=True), strict=True)
+        for row, consent, features in zip(
+            rows, consents, tables.contacts.drop("contact_id").iter_rows(named=True), strict=True
+        )
     ]  # fmt: skip
-    return profiles, {row["contact_id"]: _address(row) for row in rows}, frame
+    return Part(profiles, {row["contact_id"]: _address(row) for row in rows}, tables)
+
+
+def _subjects_by_contact(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[SubjectRow]]:
+    found: dict[str, list[SubjectRow]] = defaultdict(list)
+    for kind, table in sorted(tables.items()):
+        for row in table.iter_rows(named=True):
+            found[row.pop("contact_id")].append(SubjectRow(kind, row.pop("subject"), row))
+    return found
 
 
 def zoned(contacts: pl.DataFrame, practice: str | None) -> pl.DataFrame:
@@ -131,56 +205,80 @@ def zoned(contacts: pl.DataFrame, practice: str | None) -> pl.DataFrame:
     return contacts.select("contact_id", pl.Series("timezone", names, dtype=pl.String))
 
 
-def _feature_frame(
-    playbook: Playbook,
-    contacts: pl.DataFrame,
-    rows: Sequence[Mapping[str, Any]],
-    events: pl.DataFrame,
-    as_of: datetime,
-) -> pl.DataFrame:
+def attribute_columns(
+    playbook: Playbook, rows: Iterable[Mapping[str, Any]], consents: Iterable[Mapping[str, int]]
+) -> list[pl.Series]:
+    """Return the attributes of the playbook of contacts as `store.profiles.list_contacts` does."""
     values = [
-        attribute_values(playbook.attributes, row, orjson.loads(row["custom_fields"]))
-        for row in rows
+        attribute_values(playbook.attributes, row, consent)
+        for row, consent in zip(rows, consents, strict=True)
     ]
     dtypes = {"number": pl.Float64, "flag": pl.Boolean}
-    columns = [
+    return [
         pl.Series(a.key, [v[a.key] for v in values], dtype=dtypes.get(a.type, pl.String))
         for a in playbook.attributes
     ]
-    known = zoned(contacts, playbook.settings.time_zone)
-    return feature_columns(known.with_columns(columns), events, playbook.specs, as_of=as_of)
 
 
-def _profile(
+def _feature_tables(
+    playbook: Playbook,
+    contacts: pl.DataFrame,
+    rows: Sequence[Mapping[str, Any]],
+    consents: Sequence[Mapping[str, int]],
+    events: pl.DataFrame,
+    as_of: datetime,
+) -> FeatureTables:
+    known = zoned(contacts, playbook.settings.time_zone).with_columns(
+        contacts["account_id"], *attribute_columns(playbook, rows, consents)
+    )
+    return feature_tables(
+        known,
+        events,
+        playbook.rules.subject_kinds,
+        playbook.specs,
+        as_of=as_of,
+        holidays=playbook.holidays(as_of),
+    )
+
+
+def _profile(  # noqa: PLR0913 - what is known of one contact
     playbook: Playbook,
     row: Mapping[str, Any],
     features: Mapping[str, Scalar],
-    ledger: Iterable[Ledger],
+    consent: Mapping[str, int],
     sends: Iterable[EarlierSend],
+    *,
     as_of: datetime,
+    subjects: Iterable[SubjectRow] = (),
 ) -> Profile:
     as_of_us = to_us(as_of)
     earlier = list(sends)
     last: dict[str, int] = {}
-    for action, _, at_us in earlier:
-        last[action] = max(at_us, last.get(action, at_us))
+    for _, _, at_us, rule, subject in earlier:
+        key = cooldown_key(rule or "", subject or "")
+        last[key] = max(at_us, last.get(key, at_us))
     return Profile(
         contact_id=str(row["contact_id"]),
         zone=zone_or_utc(row["timezone"], playbook.settings.time_zone).key,
-        row={name: features[name] for name in sorted(features) if features[name] is not None},
+        row=_known(features),
         reach=_reach(playbook, row),
-        consent=_consent(playbook, row, ledger),
+        consent=consent,
         sends=tuple(_counted(cap, earlier, as_of_us) for cap in playbook.policy.caps),
-        recent_sends=sum(at > as_of_us - RECENT_DAYS * _DAY_US for _, _, at in earlier),
+        recent_sends=sum(send[2] > as_of_us - RECENT_DAYS * _DAY_US for send in earlier),
         last_sent_days={
-            action: round(max(0, as_of_us - at) / _DAY_US, 6) for action, at in sorted(last.items())
+            key: round(max(0, as_of_us - at) / _DAY_US, 6) for key, at in sorted(last.items())
         },
+        subjects=tuple(SubjectRow(s.kind, s.subject, _known(s.row)) for s in subjects),
     )
+
+
+def _known(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {name: row[name] for name in sorted(row) if row[name] is not None}
 
 
 def _counted(cap: Cap, sends: Sequence[EarlierSend], as_of_us: int) -> int:
     since = as_of_us - cap.window_days * _DAY_US
-    return sum(at > since and cap.purpose in {"any", purpose} for _, purpose, at in sends)
+    return sum(at > since and cap.purpose in {"any", purpose} for _, purpose, at, *_ in sends)
 
 
 def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -190,26 +288,7 @@ def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel for channel in CHANNELS if channel in ready and address.of(channel))
 
 
-def _consent(
-    playbook: Playbook, row: Mapping[str, Any], ledger: Iterable[Ledger]
-) -> dict[str, int]:
-    """What holds per 'channel:purpose': the CRM's flags forbid, else the ledger, else implied."""
-    held = dict.fromkeys(playbook.settings.implied_consent, CONSENT_GRANTED)
-    for channel, purpose, status in ledger:
-        granted = CONSENT_GRANTED if status == "granted" else CONSENT_REVOKED
-        held[f"{channel}:{purpose}"] = granted
-    for channel, flag in _FLAGS.items():
-        for purpose in PURPOSES:
-            if row[flag] or (row["unsubscribed"] and purpose == "marketing"):
-                held[f"{channel}:{purpose}"] = CONSENT_FLAGGED
-    return dict(sorted(held.items()))
-
-
 def _address(row: Mapping[str, Any]) -> Address:
     return Address(
         row["first_name"], row["full_name"], row["email"], row["mobile_phone"], row["phone"]
     )
-
-
-def _at(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)

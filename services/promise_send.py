@@ -106,11 +106,16 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
         next_at=send_at,
         not_after=not_after,
         decided_at=as_of,
-        still=action.still,
+        still=_still(action, str(row["subject"])),
     )
     if not await add_send_and_wake(connection, playbook.tenant_id, send):
         return Promise("duplicate", content=content)
     return Promise("promised", send_id, content)
+
+
+def _still(action: Action, subject: str) -> list[dict[str, str]]:
+    """The facts, those about the action's subject with its name."""
+    return [{**fact, "about": subject} if "about" in fact else dict(fact) for fact in action.still]
 
 
 async def _compose(

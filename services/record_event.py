@@ -150,7 +150,7 @@ async def _attributed(connection: AsyncConnection, event: StoredEvent) -> tuple[
     """Which sent decision the event answers, and how; the newest one that fits.
 
     An answer needs a message that left before it; a goal event one whose rule names it as the goal
-    and whose attribution window is still open.
+    and whose attribution window is still open, and which was about the same subject.
     """
     sent = await list_sent_decisions(connection, event.contact_id, until=event.occurred_at)
     if event.decision_id is not None:
@@ -174,8 +174,12 @@ async def _kind(connection: AsyncConnection, event: StoredEvent, sent: SentDecis
     if rule is None:
         return None
     goal = rule.then.goal
-    types = rules.vocabulary.types(goal.event)
-    return "goal" if event.type in types and age <= timedelta(days=goal.within_days) else None
+    if event.type not in rules.vocabulary.types(goal.event):
+        return None
+    is_about_kind = rules.vocabulary.about(event.type) == rule.subject
+    if is_about_kind and event.subject is not None and event.subject != sent.subject:
+        return None  # another contract renewed, another invoice paid
+    return "goal" if age <= timedelta(days=goal.within_days) else None
 
 
 def _receipt(

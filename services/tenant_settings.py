@@ -50,6 +50,8 @@ class TenantSettings:
             means no.
         channels: for messages, that are set up; SMS needs a gateway, so it is off by default.
         paused: nothing is sent.
+        holidays: whose public holidays the tenant keeps, e.g. 'US' or 'US-TX'; None if not set.
+        attributes: what rules may read as tenant.<name>.
     """
 
     visit_types: tuple[str, ...]
@@ -59,6 +61,8 @@ class TenantSettings:
     implied_consent: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[str, ...] = ("email",)
     paused: bool = False
+    holidays: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_settings(settings_json: str, *, name: str, industry: str | None) -> TenantSettings:
@@ -74,6 +78,8 @@ def parse_settings(settings_json: str, *, name: str, industry: str | None) -> Te
         implied_consent=_implied(stored.get("implied_consent") or {}),
         channels=tuple(stored.get("channels", ("email",))),
         paused=bool(stored.get("paused", False)),
+        holidays=stored.get("holidays") or None,
+        attributes={**(stored.get("attributes") or {}), "name": name, "industry": industry},
     )
 
 

@@ -5,37 +5,39 @@ through different matchers. Tests hold them equal; this watches them on the tena
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-import orjson
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.chance import contact_keys, mixed, salt
 from engine.errors import ContactNotFound
-from engine.features.spec import Feature, Scalar
-from engine.features.subjects import subject_columns, subjects_of
+from engine.features.spec import Scalar
 from engine.ids import ContactId, TenantId
 from engine.profile import Profile
 from rules.agreement import Difference, Sampled, differences
-from services.attributes import attribute_values
-from services.contact_history import known_of
 from services.decision_rows import digest_of
-from services.evaluate import columns_of, estimate_hazards, health_columns, with_health
+from services.evaluate import (
+    columns_of,
+    estimate_hazards,
+    health_columns,
+    score_before,
+    with_health,
+)
 from services.halt_rules import halt_rules
 from services.playbook import Playbook, playbook_at
-from services.profiles import all_profiles, one_profile, zoned
+from services.profiles import one_profile, some_profiles
 from services.wiring import Runtime
 from store.audit import AuditLine, add_audit
 from store.decisions import finish_run
 from store.due_checks import find_rules_digest
 from store.leases import get_moment
-from store.profiles import get_profile_row, list_contacts, list_events
+from store.profiles import list_contact_ids
 from store.verifications import begin_verification
 
 log = logging.getLogger(__name__)
@@ -129,21 +131,49 @@ class _Compared:
 async def _compare(
     connection: AsyncConnection, playbook: Playbook, as_of: datetime, sample: int
 ) -> _Compared:
-    profiles, _, frame = await all_profiles(connection, playbook, as_of)
-    chosen = _chosen([profile.contact_id for profile in profiles], as_of, sample)
-    alone, kept = [], []
-    for position in chosen:
+    everybody = await list_contact_ids(connection, as_of)
+    chosen = everybody[_chosen(everybody["contact_id"].to_list(), as_of, sample)]
+    homes = pl.col("account_id").is_in(chosen["account_id"].drop_nulls().unique().implode())
+    # of an account all members: rules may count them
+    ids = pl.concat([chosen, everybody.filter(homes)])["contact_id"].unique()
+    part = await some_profiles(connection, playbook, as_of, ids.to_list())
+    alone, subjects = [], []
+    for contact_id in chosen["contact_id"]:
         with suppress(ContactNotFound):  # deleted since the batch was read
-            contact_id = ContactId(UUID(profiles[position].contact_id))
-            alone.append(await _alone(connection, playbook, contact_id, as_of))
-            kept.append(position)
-    together = frame[kept]
-    together = with_health(together, health_columns(estimate_hazards(playbook, together)))
+            owner, own = await _alone(connection, playbook, ContactId(UUID(contact_id)), as_of)
+            alone.append(owner)
+            subjects += own
+    hazards = estimate_hazards(playbook, part.tables.contacts)
+    before = score_before([profile.row for profile in part.profiles])
+    contacts = with_health(part.tables.contacts, health_columns(hazards, before))
+    order = pl.Series("contact_id", [each.contact_id for each in alone], dtype=pl.String)
+    together = pl.DataFrame([order]).join(
+        contacts, on="contact_id", how="left", maintain_order="left"
+    )
     found = differences(playbook.rules, alone, together)
-    if not playbook.rules.kinds:
-        return _Compared(len(alone), 0, found)
-    subjects, more = await _compare_subjects(connection, playbook, alone, together, as_of)
-    return _Compared(len(alone), subjects, [*found, *more])
+    for kind, table in part.tables.subjects.items():
+        listed = [each.sampled for each in subjects if each.kind == kind]
+        found += differences(playbook.rules, listed, _beside(listed, contacts, table), kind)
+    return _Compared(len(alone), len(subjects), found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    kind: str
+    sampled: Sampled
+
+
+def _beside(listed: Sequence[Sampled], contacts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """What the batch has of these subjects; a row of nulls for one that it has not seen as open."""
+    order = pl.DataFrame(
+        {
+            "contact_id": pl.Series([each.contact_id for each in listed], dtype=pl.String),
+            "subject": pl.Series([each.subject for each in listed], dtype=pl.String),
+        }
+    )
+    return order.join(contacts, on="contact_id", how="left", maintain_order="left").join(
+        table, on=["contact_id", "subject"], how="left", maintain_order="left"
+    )
 
 
 def _run_id(tenant_id: TenantId, day: str) -> UUID:
@@ -158,80 +188,19 @@ def _chosen(contact_ids: Sequence[str], as_of: datetime, sample: int) -> list[in
 
 async def _alone(
     connection: AsyncConnection, playbook: Playbook, contact_id: ContactId, as_of: datetime
-) -> Sampled:
+) -> tuple[Sampled, list[_Subject]]:
     profile, _ = await one_profile(connection, playbook, contact_id, as_of)
-    return Sampled(profile.contact_id, {**profile.row, **_health(playbook, profile)})
+    owner = Sampled(profile.contact_id, {**profile.row, **_health(playbook, profile)})
+    return owner, [
+        _Subject(s.kind, Sampled(profile.contact_id, {**owner.row, **s.row}, s.subject))
+        for s in profile.subjects
+    ]
 
 
 def _health(playbook: Playbook, profile: Profile) -> dict[str, Scalar]:
     hazards = estimate_hazards(playbook, columns_of([profile], playbook))
-    return {name: float(values[0]) for name, values in health_columns(hazards).items()}
-
-
-async def _compare_subjects(
-    connection: AsyncConnection,
-    playbook: Playbook,
-    owners: Sequence[Sampled],
-    contacts: pl.DataFrame,
-    as_of: datetime,
-) -> tuple[int, list[Difference]]:
-    """How many open subjects the contacts have, and the differences of rules about them."""
-    rules = playbook.rules
-    alone: dict[str, list[Sampled]] = {kind: [] for kind in rules.kinds}
-    for owner in owners:
-        row = await get_profile_row(connection, ContactId(UUID(owner.contact_id)), as_of)
-        known = known_of(playbook, row)
-        for each in subjects_of(
-            known.events, rules.subject_kinds, rules.features,
-            as_of=as_of, zone=known.zone, attributes=known.attributes,
-        ):  # fmt: skip
-            both = {**owner.row, **each.row}
-            alone[each.kind].append(Sampled(owner.contact_id, both, each.subject))
-    tables = await _tables(connection, playbook, contacts["contact_id"], as_of)
-    found: list[Difference] = []
-    for kind, listed in alone.items():
-        order = pl.DataFrame(
-            {
-                "contact_id": pl.Series([each.contact_id for each in listed], dtype=pl.String),
-                "subject": pl.Series([each.subject for each in listed], dtype=pl.String),
-            }
-        )
-        # an open subject that the batch has not seen is a row of nulls here
-        frame = order.join(contacts, on="contact_id", how="left", maintain_order="left").join(
-            tables[kind], on=["contact_id", "subject"], how="left", maintain_order="left"
-        )
-        found += differences(rules, listed, frame, kind)
-    return sum(map(len, alone.values())), found
-
-
-async def _tables(
-    connection: AsyncConnection, playbook: Playbook, contact_ids: pl.Series, as_of: datetime
-) -> Mapping[str, pl.DataFrame]:
-    kinds = playbook.rules.subject_kinds
-    types = {name for kind in kinds for name in (*kind.opened_by, *kind.closed_by)}
-    listed = [*playbook.event_types, *sorted(types - set(playbook.event_types))]
-    sampled = pl.col("contact_id").is_in(contact_ids.implode())
-    contacts = (await list_contacts(connection, as_of)).filter(sampled)
-    events = (await list_events(connection, as_of, listed)).filter(sampled)
-    specs = playbook.rules.features
-    numbers = _numbers(playbook, contacts, specs)
-    known = zoned(contacts, playbook.settings.time_zone).with_columns(numbers)
-    return subject_columns(known, events, kinds, specs, as_of=as_of)
-
-
-def _numbers(
-    playbook: Playbook, contacts: pl.DataFrame, specs: Sequence[Feature]
-) -> list[pl.Series]:
-    """The contacts' own intervals of recalls: all that subjects read of their contacts."""
-    keys = {spec.attribute for spec in specs if spec.kind == "days_until_recall"}
-    wanted = [each for each in playbook.attributes if each.key in keys and each.type == "number"]
-    values = [
-        attribute_values(wanted, row, orjson.loads(row["custom_fields"]))
-        for row in contacts.iter_rows(named=True)
-    ]
-    return [
-        pl.Series(each.key, [row[each.key] for row in values], dtype=pl.Float64) for each in wanted
-    ]
+    columns = health_columns(hazards, score_before([profile.row]))
+    return {name: float(values[0]) for name, values in columns.items()}
 
 
 async def _halt(

@@ -64,11 +64,13 @@ class SentDecision:
 
     Attributes:
         rule_set_digest: its rule tells goal and window.
+        subject: what it was about; 'contact' for the contact itself.
         sent_at: when the message left.
     """
 
     id: UUID
     rule: str
+    subject: str
     rule_set_digest: str
     sent_at: datetime
 
@@ -79,7 +81,7 @@ async def list_sent_decisions(
     """Return the decisions of a contact whose message left at or before `until`, newest first."""
     rows = await connection.execute(
         text(
-            "SELECT d.id, d.rule, d.rule_set_digest, s.sent_at FROM keepwell.sends s "
+            "SELECT d.id, d.rule, d.subject, d.rule_set_digest, s.sent_at FROM keepwell.sends s "
             "JOIN keepwell.decisions d ON d.tenant_id = s.tenant_id AND d.id = s.decision_id "
             "WHERE s.contact_id = :contact AND s.state = 'sent' AND s.sent_at <= :until "
             "ORDER BY s.sent_at DESC, d.id LIMIT :limit"

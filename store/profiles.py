@@ -26,20 +26,41 @@ SENDS_DAYS = 400  # a cooldown lasts a year at most
 _LIVE_SEND = "state IN ('pending', 'sending', 'sent', 'unknown')"
 
 _CONTACT_COLUMNS = """
-  c.id::text AS contact_id, c.timezone, c.first_name, c.full_name, c.email,
+  c.id::text AS contact_id, c.account_id::text AS account_id,
+  c.timezone, c.first_name, c.full_name, c.email,
   coalesce(c.mobile_phone, c.phone) AS mobile_phone, coalesce(c.phone, c.mobile_phone) AS phone,
   coalesce(c.do_not_email, false) AS do_not_email, coalesce(c.do_not_sms, false) AS do_not_sms,
   coalesce(c.do_not_call, false) AS do_not_call, c.lead_status, c.preferred_contact_method,
+  c.job_title, c.department, c.lead_source,
   EXISTS (SELECT FROM crm_campaign_memberships m
            WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id
              AND m.status = 'unsubscribed') AS unsubscribed,
-  coalesce(c.custom_fields, '{}')::text AS custom_fields
+  coalesce(c.custom_fields, '{}')::text AS custom_fields,
+  (SELECT json_build_object('name', a.name, 'industry', a.industry, 'city', a.city,
+            'business_type', a.business_type, 'state', a.state, 'postal_code', a.postal_code,
+            'country', a.country, 'custom_fields', a.custom_fields)::text
+     FROM crm_accounts a WHERE a.tenant_id = c.tenant_id AND a.id = c.account_id) AS account,
+  (SELECT s.stage_name FROM customer_journey_progress p
+     JOIN customer_journey_stages s ON s.id = p.journey_stage_id
+    WHERE p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.entered_stage_date <= :as_of
+      AND (p.actual_exit_date IS NULL OR p.actual_exit_date > :as_of)
+    ORDER BY p.entered_stage_date DESC, p.id DESC LIMIT 1) AS journey_stage,
+  (SELECT h.overall_health_score FROM customer_health_scores h
+    WHERE h.tenant_id = c.tenant_id AND h.contact_id = c.id
+      AND h.as_of <= :as_of - interval '14 days' AND h.as_of > :as_of - interval '28 days'
+    ORDER BY h.as_of DESC LIMIT 1) AS score_14d_ago
+"""
+# a send with what its cooldown is counted by
+_SENDS = """
+  FROM keepwell.sends s
+  JOIN keepwell.decisions d ON d.tenant_id = s.tenant_id AND d.id = s.decision_id
 """
 
 CONTACT_SQL = f"""
   SELECT {_CONTACT_COLUMNS},
     (SELECT coalesce(json_agg(json_build_array(e.type, {microseconds("e.occurred_at")},
-              e.amount_cents, e.subject, {microseconds("e.starts_at")})), '[]')::text
+              e.amount_cents, e.subject, {microseconds("e.starts_at")}, e.value,
+              CASE WHEN e.properties <> '{{}}' THEN e.properties::text END)), '[]')::text
        FROM keepwell.events e
       WHERE e.contact_id = c.id AND e.occurred_at <= :as_of AND e.occurred_at > :since
         AND e.known_at <= :as_of) AS events,
@@ -49,8 +70,8 @@ CONTACT_SQL = f"""
               WHERE k.contact_id = c.id AND k.effective_at <= :as_of
               ORDER BY channel, purpose, effective_at DESC, id DESC) s) AS consents,
     (SELECT coalesce(json_agg(json_build_array(s.action, s.purpose,
-              {microseconds("coalesce(s.sent_at, s.next_at)")})), '[]')::text
-       FROM keepwell.sends s
+              {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject)), '[]')::text
+       {_SENDS}
       WHERE s.contact_id = c.id AND s.decided_at < :as_of AND s.decided_at > :sends_since
         AND s.{_LIVE_SEND}) AS sends
     FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact
@@ -127,13 +148,25 @@ def contact_values(contact_id: ContactId, as_of: datetime) -> dict[str, object]:
     }
 
 
-async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.DataFrame:
-    """Return all contacts known at `as_of`, by id: the columns of `get_profile_row` less history.
+async def list_contact_ids(connection: AsyncConnection, as_of: datetime) -> pl.DataFrame:
+    """Return contact_id and account_id of all contacts known at `as_of`, by id."""
+    query = f"""SELECT c.id::text, c.account_id::text FROM crm_contacts c
+                 WHERE {_KNOWN_CONTACT} ORDER BY c.id"""
+    schema: dict[str, Any] = {"contact_id": pl.String, "account_id": pl.String}
+    return await read_frame(connection, query, schema, as_of=_crm_time(as_of))
 
-    The CRM's times are UTC without zone; a contact without one has always been there.
+
+async def list_contacts(
+    connection: AsyncConnection, as_of: datetime, ids: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Return the contacts known at `as_of`, by id: the columns of `get_profile_row` less history.
+
+    With `ids` only those of them. A contact of which the CRM does not know since when has always
+    been there.
     """
     schema: dict[str, Any] = {
         "contact_id": pl.String,
+        "account_id": pl.String,
         "timezone": pl.String,
         "first_name": pl.String,
         "full_name": pl.String,
@@ -145,16 +178,42 @@ async def list_contacts(connection: AsyncConnection, as_of: datetime) -> pl.Data
         "do_not_call": pl.String,
         "lead_status": pl.String,
         "preferred_contact_method": pl.String,
+        "job_title": pl.String,
+        "department": pl.String,
+        "lead_source": pl.String,
         "unsubscribed": pl.String,
         "custom_fields": pl.String,
+        "account": pl.String,
+        "journey_stage": pl.String,
+        "score_14d_ago": pl.Int64,
     }
-    query = f"""SELECT {_CONTACT_COLUMNS.replace("'{}'", "'{{}}'")} FROM crm_contacts c
-                 WHERE c.tenant_id = {THIS_TENANT}
-                   AND (c.created_at IS NULL OR c.created_at <= {{as_of}}) ORDER BY c.id"""
-    moment = as_of.astimezone(UTC).replace(tzinfo=None)
-    frame = await read_frame(connection, query, schema, as_of=moment)
+    columns = _CONTACT_COLUMNS.replace("'{}'", "'{{}}'").replace(":as_of", "{moment}")
+    query = f"""SELECT {columns} FROM crm_contacts c
+                 WHERE {_KNOWN_CONTACT} {_among("c.id", ids)} ORDER BY c.id"""
+    frame = await read_frame(
+        connection, query, schema, as_of=_crm_time(as_of), moment=as_of, ids=_uuids(ids)
+    )
     flags = ("do_not_email", "do_not_sms", "do_not_call", "unsubscribed")
     return frame.with_columns(*(pl.col(flag) == "t" for flag in flags))
+
+
+_KNOWN_CONTACT = (
+    f"c.tenant_id = {THIS_TENANT} AND (c.created_at IS NULL OR c.created_at <= {{as_of}})"
+)
+
+
+def _crm_time(moment: datetime) -> datetime:
+    """As the CRM writes it: UTC without zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _among(column: str, ids: Sequence[str] | None) -> str:
+    """A condition that holds for these ids, for all if there are none to compare with."""
+    return "" if ids is None else f"AND {column} = ANY({{ids}}::uuid[])"
+
+
+def _uuids(ids: Sequence[str] | None) -> list[str]:
+    return list(ids or ())
 
 
 async def list_events(
@@ -163,14 +222,23 @@ async def list_events(
     types: Sequence[str],
     *,
     history_days: int = HISTORY_DAYS,
+    kinds: Sequence[str] = (),
+    ids: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Return the events of these types known at `as_of`: a frame with EVENT_COLUMNS."""
+    """Return the events of these types known at `as_of`: a frame with EVENT_COLUMNS.
+
+    And all events about a subject of these kinds; they alone have their properties. With `ids`
+    only those of these contacts.
+    """
+    about = "split_part(subject, ':', 1) = ANY({kinds})"
+    properties = f"CASE WHEN {about} AND properties <> '{{{{}}}}' THEN properties::text END"
     query = f"""SELECT contact_id::text, type, {microseconds("occurred_at")}, amount_cents, subject,
-                       {microseconds("starts_at")}
+                       {microseconds("starts_at")}, value, {properties if kinds else "NULL"}
                   FROM keepwell.events
                  WHERE occurred_at <= {{as_of}} AND known_at <= {{as_of}}
                    AND occurred_at > {{since}} AND contact_id IS NOT NULL
-                   AND type = ANY({{types}})"""
+                   AND (type = ANY({{types}}) {f"OR {about}" if kinds else ""})
+                   {_among("contact_id", ids)}"""
     frame = await read_frame(
         connection,
         query,
@@ -181,41 +249,58 @@ async def list_events(
             "amount_cents": pl.Int64,
             "subject": pl.String,
             "starts_at": pl.Int64,
+            "value": pl.Float64,
+            "properties": pl.String,
         },
         as_of=as_of,
         since=as_of - timedelta(days=history_days),
         types=list(types),
+        kinds=list(kinds),
+        ids=_uuids(ids),
     )
     return frame.with_columns(utc("occurred_at"), utc("starts_at"))
 
 
-async def list_consents(connection: AsyncConnection, as_of: datetime) -> pl.DataFrame:
+async def list_consents(
+    connection: AsyncConnection, as_of: datetime, ids: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Return the newest ledger row per contact, channel and purpose at `as_of`."""
-    query = """SELECT DISTINCT ON (contact_id, channel, purpose)
+    query = f"""SELECT DISTINCT ON (contact_id, channel, purpose)
                       contact_id::text, channel, purpose, status
-                 FROM keepwell.consents WHERE effective_at <= {as_of}
+                 FROM keepwell.consents WHERE effective_at <= {{as_of}} {_among("contact_id", ids)}
                 ORDER BY contact_id, channel, purpose, effective_at DESC, id DESC"""
     schema: dict[str, Any] = dict.fromkeys(
         ("contact_id", "channel", "purpose", "status"), pl.String
     )
-    return await read_frame(connection, query, schema, as_of=as_of)
+    return await read_frame(connection, query, schema, as_of=as_of, ids=_uuids(ids))
 
 
-async def list_sends(connection: AsyncConnection, as_of: datetime) -> pl.DataFrame:
+async def list_sends(
+    connection: AsyncConnection, as_of: datetime, ids: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Return sends decided before `as_of` that went out or still may.
 
-    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC).
+    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC), rule, subject.
     """
-    query = f"""SELECT contact_id::text, action, purpose,
-                       {microseconds("coalesce(sent_at, next_at)")}
-                  FROM keepwell.sends
-                 WHERE decided_at < {{as_of}} AND decided_at > {{since}} AND {_LIVE_SEND}"""
+    query = f"""SELECT s.contact_id::text, s.action, s.purpose,
+                       {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject
+                  {_SENDS}
+                 WHERE s.decided_at < {{as_of}} AND s.decided_at > {{since}} AND s.{_LIVE_SEND}
+                       {_among("s.contact_id", ids)}"""
     return await read_frame(
         connection,
         query,
-        {"contact_id": pl.String, "action": pl.String, "purpose": pl.String, "at_us": pl.Int64},
+        {
+            "contact_id": pl.String,
+            "action": pl.String,
+            "purpose": pl.String,
+            "at_us": pl.Int64,
+            "rule": pl.String,
+            "subject": pl.String,
+        },
         as_of=as_of,
         since=as_of - timedelta(days=SENDS_DAYS),
+        ids=_uuids(ids),
     )
 
 

@@ -82,23 +82,25 @@ async def list_newest_events(
     contact_ids: Sequence[ContactId],
     *,
     since: datetime,
-) -> dict[ContactId, dict[str, datetime]]:
-    """Return, by contact, event type -> when the newest one happened or became known.
+) -> dict[ContactId, dict[tuple[str, str | None], datetime]]:
+    """Return, by contact, (type, subject) -> when the newest such event happened or became known.
 
     Only what happened or became known after `since`: a booking of last week that the CRM
     reported an hour ago is news to whatever was decided before.
     """
     rows = await connection.execute(
         text(
-            "SELECT contact_id, type, max(greatest(occurred_at, known_at)) FROM keepwell.events "
+            "SELECT contact_id, type, subject, max(greatest(occurred_at, known_at)) "
+            "FROM keepwell.events "
             "WHERE tenant_id = :tenant_id AND contact_id = ANY(cast(:contacts AS uuid[])) "
-            "AND greatest(occurred_at, known_at) > :since GROUP BY contact_id, type"
+            "AND greatest(occurred_at, known_at) > :since "
+            "GROUP BY contact_id, type, subject"
         ),
         {"tenant_id": tenant_id, "contacts": list(contact_ids), "since": since},
     )
-    newest: dict[ContactId, dict[str, datetime]] = {}
-    for contact_id, kind, at in rows:
-        newest.setdefault(contact_id, {})[kind] = at
+    newest: dict[ContactId, dict[tuple[str, str | None], datetime]] = {}
+    for contact_id, kind, subject, at in rows:
+        newest.setdefault(contact_id, {})[kind, subject] = at
     return newest
 
 

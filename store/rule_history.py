@@ -9,8 +9,6 @@ import polars as pl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.features.contact import HistoryEvent
-from engine.ids import ContactId
 from store.bulk import microseconds, read_frame, utc
 from store.crm_access import THIS_TENANT
 from store.profiles import HISTORY_DAYS
@@ -24,37 +22,6 @@ class EventCount:
     events: int
     contacts: int
     newest_at: datetime
-
-
-async def list_contact_events(
-    connection: AsyncConnection, contact_id: ContactId, as_of: datetime
-) -> list[HistoryEvent]:
-    """Return all that was known at `as_of` of what happened to a contact, oldest first."""
-    rows = await connection.execute(
-        text(
-            "SELECT type, occurred_at, amount_cents, subject, starts_at, value, "
-            "properties::text AS properties FROM keepwell.events "
-            "WHERE contact_id = :contact AND occurred_at <= :as_of AND known_at <= :as_of "
-            "AND occurred_at > :since ORDER BY occurred_at, source, external_id"
-        ),
-        {
-            "contact": contact_id,
-            "as_of": as_of,
-            "since": as_of - timedelta(days=HISTORY_DAYS),
-        },
-    )
-    return [
-        HistoryEvent(
-            type=row.type,
-            occurred_at=row.occurred_at.astimezone(UTC),
-            amount_cents=row.amount_cents,
-            subject=row.subject,
-            starts_at=row.starts_at and row.starts_at.astimezone(UTC),
-            value=row.value,
-            properties=row.properties,
-        )
-        for row in rows
-    ]
 
 
 async def list_past_events(

@@ -39,6 +39,8 @@ def subjects_of(
     Arguments are those of `contact.features_of`; `attributes` are the contact's own, in which
     the interval of a recall may stand. Events of other members of the account are left out.
     """
+    if not kinds:
+        return []
     moments = moments_of(events, as_of, zone)
     by_subject: dict[str, list[Moment]] = {}
     for moment in moments.own:
@@ -74,7 +76,18 @@ def subject_columns(
     `columns.feature_columns`; where contacts have moments of their own, as_of is a column too.
     """
     people, clocks = people_of(contacts, as_of)
-    past = past_of(people, clocks, events)
+    return tables_of(people, past_of(people, clocks, events), clocks, kinds, specs, contacts)
+
+
+def tables_of(
+    people: pl.DataFrame,
+    past: pl.DataFrame,
+    clocks: Clocks,
+    kinds: Sequence[SubjectKind],
+    specs: Sequence[Feature],
+    contacts: pl.DataFrame,
+) -> dict[str, pl.DataFrame]:
+    """The same from contacts and their past as `column_history` converts them."""
     tables = {}
     for kind in kinds:
         about = past.filter(pl.col("subject").str.starts_with(f"{kind.name}:"))

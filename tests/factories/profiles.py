@@ -17,6 +17,8 @@ from churn.features import churn_features, distinct
 from churn.model import HazardModel
 from engine.actions import CHANNELS
 from engine.features.contact import HistoryEvent, features_of
+from engine.features.subjects import subjects_of
+from engine.features.tables import FeatureTables
 from engine.ids import DecisionId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from engine.profile import POLICY_FEATURES, Profile
@@ -24,7 +26,8 @@ from engine.slots import SLOT_NAMES
 from rules.compiled import compile_rules
 from services import profiles as sources
 from services.actions import actions_of, arms_known, prior_state, variants_of
-from services.attributes import attributes_of, is_from_health
+from services.attributes import attribute_values, attributes_of, is_from_health
+from services.consent_held import consent_held
 from services.playbook import Playbook, event_types, shipped_policy
 from services.rule_texts import pack_texts, parse_rules
 from services.tenant_settings import parse_settings
@@ -103,13 +106,14 @@ class Person:
     row: Mapping[str, Any]
     events: Sequence[HistoryEvent]
     ledger: Sequence[tuple[str, str, str]]
-    sends: Sequence[tuple[str, str, int]]
+    sends: Sequence[tuple[str, str, int, str, str]]
 
 
 def make_person(number: int = 0, **changes: object) -> Person:
     """A patient in New York with every address, consent to all, and no history."""
     row = {
         "contact_id": contact_id(number),
+        "account_id": None,
         "timezone": "America/New_York",
         "first_name": "Ada",
         "full_name": "Ada Byron",
@@ -161,9 +165,10 @@ def random_person(rng: np.random.Generator, number: int, as_of: datetime = NOON)
     ]
     as_of_us = int(as_of.timestamp()) * 1_000_000
     sends = [
-        (str(rng.choice(["no-show-rescue", "recall"])), "service",
-         as_of_us - int(rng.exponential(20.0) * 86_400e6))
+        (action, "service", as_of_us - int(rng.exponential(20.0) * 86_400e6),
+         f"clinic.{action}", "contact")
         for _ in range(int(rng.integers(0, 3)) * int(rng.random() < 0.4))
+        for action in (str(rng.choice(["no-show-rescue", "reactivation"])),)
     ]  # fmt: skip
     return Person(row, events, ledger, sends)
 
@@ -171,27 +176,47 @@ def random_person(rng: np.random.Generator, number: int, as_of: datetime = NOON)
 def profile_alone(playbook: Playbook, person: Person, as_of: datetime = NOON) -> Profile:
     """The profile as a request for one contact builds it."""
     row = person.row
-    values = sources.attribute_values(
-        playbook.attributes, row, sources.orjson.loads(row["custom_fields"])
-    )
     zone = zone_or_utc(row["timezone"], playbook.settings.time_zone)
-    features = features_of(values, person.events, playbook.specs, as_of=as_of, zone=zone)
-    return sources._profile(playbook, row, features, person.ledger, person.sends, as_of)
+    consent = consent_held(playbook.settings, row, person.ledger)
+    values = attribute_values(playbook.attributes, row, consent)
+    holidays = playbook.holidays(as_of)
+    features = features_of(
+        values, person.events, playbook.specs, as_of=as_of, zone=zone, holidays=holidays
+    )
+    subjects = subjects_of(
+        person.events, playbook.rules.subject_kinds, playbook.specs,
+        as_of=as_of, zone=zone, attributes=values,
+    )  # fmt: skip
+    return sources._profile(
+        playbook, row, features, consent, person.sends, as_of=as_of, subjects=subjects
+    )
 
 
 def profiles_together(
     playbook: Playbook, people: Sequence[Person], as_of: datetime = NOON
-) -> tuple[list[Profile], pl.DataFrame]:
-    """Profiles and feature frame as a run over all contacts builds them."""
+) -> tuple[list[Profile], FeatureTables]:
+    """Profiles and feature tables as a run over all contacts builds them."""
     rows = [dict(person.row) for person in people]
     contacts = pl.DataFrame(
         {name: [row[name] for row in rows] for name in make_person().row},
-        schema_overrides={"timezone": pl.String, "contact_id": pl.String},
-    )
+        schema_overrides={
+            "timezone": pl.String, "contact_id": pl.String, "account_id": pl.String
+        },
+    )  # fmt: skip
     events = event_frame({p.row["contact_id"]: p.events for p in people})
-    frame = sources._feature_frame(playbook, contacts, rows, events, as_of)
-    features = frame.drop("contact_id").iter_rows(named=True)
+    consents = [consent_held(playbook.settings, p.row, p.ledger) for p in people]
+    tables = sources._feature_tables(playbook, contacts, rows, consents, events, as_of)
+    subjects = sources._subjects_by_contact(tables.subjects)
+    features = tables.contacts.drop("contact_id").iter_rows(named=True)
     return [
-        sources._profile(playbook, person.row, values, person.ledger, person.sends, as_of)
-        for person, values in zip(people, features, strict=True)
-    ], frame
+        sources._profile(
+            playbook,
+            person.row,
+            values,
+            consent,
+            person.sends,
+            as_of=as_of,
+            subjects=subjects.get(person.row["contact_id"], ()),
+        )
+        for person, consent, values in zip(people, consents, features, strict=True)
+    ], tables

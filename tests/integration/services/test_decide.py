@@ -228,7 +228,7 @@ async def test_a_promised_message_counts_for_cooldown_and_caps(practice):
     _, (run,), _ = await practice.decide_all()
     assert [c["reason"] for c in run.candidates] == [c["reason"] for c in next_one["candidates"]]
     profile = run.row["profile"]
-    assert profile["last_sent_days"] == {"no-show-rescue": 0.0}
+    assert profile["last_sent_days"] == {"clinic.no-show-rescue contact": 0.0}
     assert profile["recent_sends"] == 1
 
     # a message that did not go out counts no more

@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from engine.candidates import CONSENT_FLAGGED, CONSENT_GRANTED, CONSENT_NONE
+from engine.features.subjects import SubjectRow
 from engine.profile import (
     COMPLAINT_OPENED,
     COMPLAINT_RESOLVED,
@@ -63,9 +64,20 @@ def test_a_complaint_is_open_until_one_was_resolved_after_it(opened, resolved, i
     assert contacts.open_complaint.tolist() == [is_open]
 
 
-def test_days_since_an_action_never_used_are_not_a_number():
-    assert make_profile().days_since("recall") == 3.5
-    assert np.isnan(make_profile().days_since("other"))
+def test_a_rule_rests_for_each_subject_by_itself_and_with_all_its_offers():
+    profile = make_profile(last_sent_days={"recall contact": 3.5, "renewal contract:7": 1.0})
+    assert profile.days_since("recall") == 3.5
+    assert profile.days_since("recall/call") == 3.5
+    assert profile.days_since("renewal", "contract:7") == 1.0
+    for rule, subject in (("other", "contact"), ("renewal", "contract:8"), ("renewal", "contact")):
+        assert np.isnan(profile.days_since(rule, subject))
+
+
+def test_open_subjects_come_back_as_they_were_stored():
+    contract = SubjectRow("contract", "contract:7", {"contract: contract.visits_used": 2})
+    profile = make_profile(subjects=(contract,))
+    assert profile_from(orjson.loads(orjson.dumps(profile.as_document()))) == profile
+    assert "subjects" not in make_profile().as_document()
 
 
 def test_nobody_is_a_batch_too():

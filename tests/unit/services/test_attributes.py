@@ -1,5 +1,7 @@
 """Attributes of a contact, typed by the vocabulary, whatever the CRM holds."""
 
+import json
+
 import pytest
 
 from engine.features.spec import Feature
@@ -17,14 +19,20 @@ ROW = {
 }
 
 
-def value(key: str, kind: str, custom: object) -> object:
-    return attribute_values([Attribute(key, kind)], ROW, custom)[key]
+def value(key: str, kind: str, custom: object, account: object = None) -> object:
+    row = ROW | {"custom_fields": as_json(custom), "account": as_json(account)}
+    return attribute_values([Attribute(key, kind)], row)[key]
+
+
+def as_json(document: object) -> str | None:
+    """As PostgreSQL gives it."""
+    return None if document is None else json.dumps(document)
 
 
 @pytest.mark.parametrize(
     ("written", "number"),
     [(34, 34.0), (34.5, 34.5), ("34", 34.0), (" 1e2 ", 100.0), ("-3", -3.0), ("old", None),
-     ("", None), (None, None), (True, None), ("nan", None), ("inf", None), (float("inf"), None),
+     ("", None), (None, None), (True, None), ("nan", None), ("inf", None),
      ([34], None), ({"age": 34}, None), (10**400, None)],
 )  # fmt: skip
 def test_a_number_is_what_reads_as_a_finite_one(written, number):
@@ -47,7 +55,7 @@ def test_columns_of_the_crm_win_over_custom_fields_of_the_same_name():
 
 def test_what_nobody_has_written_is_not_known():
     assert value("contact.age", "number", {}) is None
-    assert value("account.size", "number", {"size": 4}) == 4.0
+    assert value("account.size", "number", {"size": 4}) is None
 
 
 @pytest.mark.parametrize("custom", [None, [], [{"age": 3}], "text", 5, True])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import orjson
-import polars as pl
 import pytest
 
 from churn.model import HazardModel
@@ -196,8 +195,7 @@ def test_health_is_what_is_left_of_certainty_to_stay():
 
 
 def test_the_frame_of_features_is_not_changed_by_a_decision(plain, people):
-    profiles, frame = profiles_together(plain, people[:20])
-    before = frame.clone()
-    evaluate(plain, profiles, frame, as_of=NOON)
-    assert frame.equals(before)
-    assert isinstance(frame, pl.DataFrame)
+    profiles, tables = profiles_together(plain, people[:20])
+    before = tables.contacts.clone()
+    evaluate(plain, profiles, tables, as_of=NOON)
+    assert tables.contacts.equals(before)

@@ -182,8 +182,29 @@ def test_a_booking_since_the_decision_cancels_the_reminder_to_book(
     age: timedelta, answer: str
 ) -> None:
     send = replace(SEND, still=({"no": "appointment.booked"},))
-    facts = replace(FACTS, newest_events={"appointment.booked": NOON - age})
+    facts = replace(FACTS, newest_events={("appointment.booked", "appointment:9"): NOON - age})
     assert gate(send, facts, RULES, NOON).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("subject", "answer"),
+    [("contract:7", "never"), ("contract:8", "now"), (None, "now")],
+)
+def test_the_renewal_of_another_contract_does_not_cancel_the_message_about_this_one(
+    subject: str | None, answer: str
+) -> None:
+    send = replace(SEND, still=({"no": "contract.renewed", "about": "contract:7"},))
+    facts = replace(FACTS, newest_events={("contract.renewed", subject): NOON})
+    assert gate(send, facts, RULES, NOON).answer == answer
+
+
+def test_a_fact_of_a_newer_version_does_not_hold() -> None:
+    for fact in (
+        {"only": "x"},
+        {"no": "x", "about": "contract:7", "since": "2026"},
+        {"about": "x"},
+    ):
+        assert gate(replace(SEND, still=(fact,)), FACTS, RULES, NOON).reason == "facts_unreadable"
 
 
 def test_at_night_it_waits_for_the_contacts_morning() -> None:
