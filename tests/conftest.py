@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import settings as property_settings
 
 from embedded.servers import EmbeddedServers, temporary_servers
 from engine.ids import TenantId
@@ -15,6 +16,10 @@ from services.wiring import Runtime
 from store.database import Database
 from store.tenants import add_tenant
 from store.upgrade import upgrade
+
+# no test is timed: a busy machine makes nothing wrong; where others wait for it, the same examples
+property_settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+property_settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
