@@ -11,6 +11,7 @@ from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
+from cli.measure_command import measure_command
 from cli.rules_analysis_commands import conflicts_command, coverage_command, diff_command
 from cli.rules_authoring_commands import (
     docs_command,
@@ -57,6 +58,7 @@ app.command("train")(train_command)
 app.command("score")(score_command)
 app.command("decide")(decide_command)
 app.command("learn")(learn_command)
+app.command("measure")(measure_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")

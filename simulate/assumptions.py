@@ -44,7 +44,8 @@ def assumptions_of(industry: str) -> Assumptions:
     """
     if industry not in INDUSTRIES:
         raise InvalidInput(
-            f"'{industry}' is no simulated industry.", hint=f"Simulated are {', '.join(INDUSTRIES)}."
+            f"'{industry}' is no simulated industry.",
+            hint=f"Simulated are {', '.join(INDUSTRIES)}.",
         )
     return Assumptions(industry, _read(industry), _read("people"))
 

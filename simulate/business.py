@@ -14,7 +14,7 @@ from simulate.assumptions import Assumptions, assumptions_of
 from simulate.lives import Lives
 from simulate.messages import NOTHING, Answers, Messages
 from simulate.people import People, people_of
-from simulate.reading import Draws, answers_to
+from simulate.reading import Draws, Today, answers_to
 from simulate.record import MINUTES, Record
 from simulate.state import State, state_at_first
 
@@ -80,7 +80,7 @@ class Business:
         self.record.begin_day()
         self._lives.begin(self.today)
         answers = answers_to(
-            messages, self.people, self.state, draws, self.known, self.today, self.weekday
+            messages, self.people, self.state, draws, self.known, Today(self.today, self.weekday)
         )
         self._felt(answers)
         self._recorded(answers, draws)

@@ -15,7 +15,7 @@ from engine.slots import SLOT_NAMES
 from simulate.business import Business
 from simulate.messages import NOTHING, About, Answers, Messages, joined, messages_to
 from simulate.people import VARIANTS
-from simulate.reading import read_logit, wants_renewal, wants_visit
+from simulate.reading import wants_renewal, wants_visit
 from simulate.state import NEVER
 
 EMAIL, SMS, CALL = (CHANNELS.index(name) for name in ("email", "sms", "call_task"))
@@ -183,6 +183,3 @@ class Oracle(Nothing):
             marketing=np.zeros(len(who), dtype=np.bool_),
             key=np.full(len(who), -1, dtype=np.int64),
         )
-
-
-__all__ = ["Calendar", "Chance", "Nothing", "Oracle", "Strategy", "read_logit"]

@@ -24,9 +24,7 @@ class Lives:
     Args: as in `business.Business`.
     """
 
-    def __init__(
-        self, known: Assumptions, people: People, state: State, record: Record
-    ) -> None:
+    def __init__(self, known: Assumptions, people: People, state: State, record: Record) -> None:
         self._known, self._people, self._state, self._record = known, people, state, record
         self._business = known.business
         self._today = 0
@@ -65,7 +63,7 @@ class Lives:
     def live(self, rng: np.random.Generator, answers: Answers) -> None:
         """Live through the day, after its messages have been read."""
         n = len(self._people)
-        drawn = [rng.random(n, dtype=np.float32) for _ in range(10)]
+        drawn = [rng.random(n, dtype=np.float32).astype(np.float64) for _ in range(10)]
         self._book(drawn[0], drawn[1], answers)
         self._come(drawn[2], drawn[3], drawn[4])
         self._break_down(drawn[5])

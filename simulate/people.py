@@ -1,6 +1,6 @@
 """The people of a simulated business: what is true of each of them and never changes."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,19 @@ _MARKETING = PURPOSES.index("marketing")
 
 
 @dataclass(frozen=True)
-class People:
+class Habits:
+    """How people read, (n, …) in logits; see People."""
+
+    reads: Tastes
+    channel: Tastes
+    slot: Tastes
+    weekday: Tastes
+    variant: Tastes
+    segment: Ints
+
+
+@dataclass(frozen=True)
+class People(Habits):
     """Truth about n people; tastes in logits.
 
     Attributes:
@@ -48,12 +60,6 @@ class People:
     joins: Ints
     has_contract: Bools
     agreed: Bools
-    reads: Tastes
-    channel: Tastes
-    slot: Tastes
-    weekday: Tastes
-    variant: Tastes
-    segment: Ints
     zone: Ints
     proxied: Bools
 
@@ -69,7 +75,7 @@ def contact_ids(n: int) -> list[str]:
 def people_of(assumptions: Assumptions, n: int, seed: int, history_days: int) -> People:
     """Draw n people; the same arguments give the same people."""
     rng = np.random.default_rng([seed, 1])
-    business, spread = assumptions.business, assumptions.people["spread"]
+    business = assumptions.business
     rhythm = business["rhythm"]
     contract = assumptions.contract
     joins = np.where(
@@ -88,7 +94,7 @@ def people_of(assumptions: Assumptions, n: int, seed: int, history_days: int) ->
         joins=joins.astype(np.int64),
         has_contract=rng.random(n) < (contract["share"] if contract else 0.0),
         agreed=_agreed(assumptions, n, rng),
-        **_habits(assumptions, n, rng, spread),
+        **asdict(_habits(assumptions, n, rng)),
         zone=rng.choice(len(ZONES), n, p=_IN_ZONE),
         proxied=rng.random(n) < assumptions.people["proxied"],
     )
@@ -106,11 +112,9 @@ def _agreed(assumptions: Assumptions, n: int, rng: np.random.Generator) -> Bools
     return agreed
 
 
-def _habits(
-    assumptions: Assumptions, n: int, rng: np.random.Generator, spread: dict[str, float]
-) -> dict[str, NDArray[np.generic]]:
+def _habits(assumptions: Assumptions, n: int, rng: np.random.Generator) -> Habits:
     """When and how people read: half of each taste is the segment's, half is their own."""
-    common = assumptions.people
+    common, spread = assumptions.people, assumptions.people["spread"]
     segment = rng.integers(0, SEGMENTS, n)
 
     def tastes(name: str, columns: int, shared: list[float]) -> Tastes:
@@ -121,11 +125,13 @@ def _habits(
 
     slots = dict(common["slot"])
     slots["evening"] += assumptions.business["evening_person"]
-    return {
-        "reads": (spread["person"] * rng.standard_normal(n)).astype(np.float32),
-        "channel": tastes("channel", len(CHANNELS), [common["read"][c] for c in CHANNELS]),
-        "slot": tastes("slot", len(SLOT_NAMES), [slots[s] for s in SLOT_NAMES]),
-        "weekday": tastes("weekday", 7, list(common["weekday"].values())),
-        "variant": tastes("variant", VARIANTS, [0.0] * VARIANTS),
-        "segment": segment,
-    }
+    # some wordings are simply better, for everybody
+    better = (0.5 * spread["variant"] * rng.standard_normal(VARIANTS)).tolist()
+    return Habits(
+        reads=(spread["person"] * rng.standard_normal(n)).astype(np.float32),
+        channel=tastes("channel", len(CHANNELS), [common["read"][c] for c in CHANNELS]),
+        slot=tastes("slot", len(SLOT_NAMES), [slots[s] for s in SLOT_NAMES]),
+        weekday=tastes("weekday", 7, list(common["weekday"].values())),
+        variant=tastes("variant", VARIANTS, better),
+        segment=segment,
+    )

@@ -20,6 +20,14 @@ REMINDER_DAYS = 5
 
 
 @dataclass(frozen=True)
+class Today:
+    """The day on which messages arrive: its number and weekday, 0 is Monday."""
+
+    number: int
+    weekday: int
+
+
+@dataclass(frozen=True)
 class Draws:
     """Numbers in [0, 1) of one day, (n,) each; the same whatever any strategy does."""
 
@@ -63,7 +71,7 @@ def concerned(people: People, state: State, today: int) -> Bools:
 
 
 def read_logit(
-    people: People, state: State, messages: Messages, weekday: int, known: Assumptions, today: int
+    people: People, state: State, messages: Messages, known: Assumptions, today: Today
 ) -> Floats:
     """The logit of P(read) of each message, before relevance."""
     who, habits = messages.contact, known.people
@@ -71,11 +79,11 @@ def read_logit(
         people.reads[who]
         + people.channel[who, messages.channel]
         + people.slot[who, messages.slot]
-        + people.weekday[who, weekday]
+        + people.weekday[who, today.weekday]
         + habits["fatigue"]["per_message"] * state.fatigue[who]
     ).astype(np.float64)
     again = state.last_variant[who] == messages.variant
-    age = today - state.last_variant_day[who]
+    age = today.number - state.last_variant_day[who]
     stale = habits["novelty"]["repeated"] * 0.5 ** (age / habits["novelty"]["halves_in_days"])
     return np.asarray(logit + np.where(again, stale, 0.0))
 
@@ -86,20 +94,19 @@ def answers_to(
     state: State,
     draws: Draws,
     known: Assumptions,
-    today: int,
-    weekday: int,
+    today: Today,
 ) -> Answers:
     """What comes of the messages of today; the state is not changed."""
     purpose = np.where(messages.marketing, _MARKETING, _SERVICE)
     allowed = may_reach(people, state)[messages.contact, messages.channel, purpose]
     messages = messages.of(allowed)
     who, habits = messages.contact, known.people
-    relevant = concerned(people, state, today)[messages.about, who]
-    logit = read_logit(people, state, messages, weekday, known, today)
+    relevant = concerned(people, state, today.number)[messages.about, who]
+    logit = read_logit(people, state, messages, known, today)
     logit += np.where(relevant, habits["read_if_relevant"], habits["read_if_idle"])
     read = draws.read[who] < _share(logit)
     wording = np.exp(0.5 * people.variant[who, messages.variant])
-    booked = read & (draws.answer[who] < _books(messages, state, known, today) * wording)
+    booked = read & (draws.answer[who] < _books(messages, state, known, today.number) * wording)
     soothed = _soothed(messages, state, draws, known) & read
     clicked, replied = _shows_interest(messages, relevant, read, draws, known)
     machine = (messages.channel == _EMAIL) & people.proxied[who] & ~read
