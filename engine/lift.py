@@ -133,3 +133,12 @@ def _events(treated: Sample, control: Sample) -> float:
     if treated.squares == treated.total and control.squares == control.total:
         return treated.total + control.total
     return float(treated.n + control.n)
+
+
+def mixture_of(smallest: float, *, alpha: float = 0.05) -> float:
+    """Return the mixture for which a difference of this size is found soonest.
+
+    The interval then reaches just this far at the variance it is narrowest for.
+    """
+    of_one = half_width(1.0, mixture=mixture_for(1.0, alpha=alpha), alpha=alpha)
+    return mixture_for((smallest / of_one) ** 2, alpha=alpha)

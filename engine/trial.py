@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.errors import InvalidInput
-from engine.lift import Lift, Sample, half_width, lift, mixture_for, variance_of
+from engine.lift import Lift, Sample, half_width, lift, mixture_for
 
 Verdict = Literal["running", "winner", "no_difference", "harmful"]
 
@@ -210,6 +210,3 @@ def _normal_quantile(share: float) -> float:
         below = 0.5 * (1.0 + math.erf(middle / math.sqrt(2.0))) < share
         low, high = (middle, high) if below else (low, middle)
     return (low + high) / 2
-
-
-__all__ = ["Design", "Judged", "Planned", "judged", "planned", "times_as_many", "variance_of"]

@@ -74,8 +74,8 @@ class Run:
 
 
 def measure(order: MeasureOrder, tell: Tell | None = None) -> list[Run]:
-    """Run everything that is ordered; by industry, seed and strategy in the order given."""
-    jobs = [(industry, seed) for industry in order.industries for seed in order.seeds]
+    """Run everything that is ordered, seed by seed."""
+    jobs = [(industry, seed) for seed in order.seeds for industry in order.industries]
     found: list[Run] = []
     for done, runs in enumerate(_mapped(order, jobs), 1):
         found.extend(runs)

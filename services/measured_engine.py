@@ -50,9 +50,9 @@ _PACKS: Mapping[str, tuple[str, ...]] = {
     "trades": (),
     "professional_services": (),
 }
-# the product decides every night; here every sixth, which meets all weekdays in turn, so that a
-# year of 20 seeds is done in minutes
-NIGHTS_APART = 6
+# the product decides every night; here every eighth, which meets all weekdays in turn, so that 20
+# seeds are done in minutes
+NIGHTS_APART = 8
 _HISTORY_DAYS = 730
 _SILENCE_DAYS = 30
 _LEARN_EVERY_DAYS = 7
@@ -157,8 +157,7 @@ class Engine:
         events = business.record.frame(
             self._ids, after=minute - _HISTORY_DAYS * MINUTES, until=minute
         )
-        mine = events.filter(pl.col("contact_id").is_in(people["contact_id"].implode()))
-        frame = feature_columns(people, mine, self._playbook.specs, as_of=as_of)
+        frame = feature_columns(people, events, self._playbook.specs, as_of=as_of)
         profiles = self._profiles(business, part, frame)
         evaluated = evaluate(self._playbook, profiles, frame, as_of=as_of, trigger="nightly")
         self._queue(business, part, evaluated)
