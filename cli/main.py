@@ -18,6 +18,7 @@ from cli.experiments_commands import (
 )
 from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
+from cli.insights_command import insights_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
 from cli.measure_command import measure_command
@@ -69,6 +70,7 @@ app.command("decide")(decide_command)
 app.command("learn")(learn_command)
 app.command("measure")(measure_command)
 app.command("lift")(lift_command)
+app.command("insights")(insights_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")
