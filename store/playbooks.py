@@ -91,6 +91,14 @@ def versions_from(row: str | None, as_of: datetime) -> Versions:
     )
 
 
+async def find_rules_digest(connection: AsyncConnection) -> str | None:
+    """Return the digest of the newest release of rules, None before the first."""
+    found: str | None = await connection.scalar(
+        text("SELECT digest FROM keepwell.rule_releases ORDER BY number DESC LIMIT 1")
+    )
+    return found
+
+
 async def find_model(connection: AsyncConnection, digest: str) -> bytes | None:
     """Return a model's artefact, or None."""
     found = await connection.scalar(

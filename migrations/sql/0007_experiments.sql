@@ -36,3 +36,7 @@ CREATE TABLE keepwell.experiment_notices (
 
 -- What is told beside the specified columns of communication_insights.
 ALTER TABLE communication_insights ADD COLUMN detail jsonb;
+
+-- what the holdout did is counted with every learning
+CREATE INDEX decisions_of_holdout ON keepwell.decisions (tenant_id, as_of)
+  WHERE experiment_group = 'holdout';
