@@ -26,10 +26,16 @@ from engine.candidates import CONSENT_GRANTED, CONSENT_REVOKED
 from engine.chance import salt
 from engine.columns import Ints
 from engine.errors import TooFewData
-from engine.features.columns import feature_columns
-from engine.features.spec import Scalar
+from engine.features.spec import CONTACT, Scalar
+from engine.features.tables import feature_tables
 from engine.ids import DecisionId, TenantId
-from engine.profile import COMPLAINT_OPENED, COMPLAINT_RESOLVED, POLICY_FEATURES, Profile
+from engine.profile import (
+    COMPLAINT_OPENED,
+    COMPLAINT_RESOLVED,
+    POLICY_FEATURES,
+    Profile,
+    cooldown_key,
+)
 from engine.slots import SLOT_NAMES
 from rules.compiled import CompiledRules, compile_rules, merge_rule_sets
 from services.actions import actions_of, arms_known, prior_state
@@ -109,7 +115,7 @@ class Engine:
         self._ids = pl.Series(contact_ids(len(business.people)), dtype=pl.String)
         self._zones = [ZONES[zone] for zone in business.people.zone]
         self._playbook = _playbook(business, self._trained(business))
-        # person -> action, purpose and day of each earlier message
+        # person -> rule, purpose and day of each earlier message
         self._earlier: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         self._waiting: dict[int, list[tuple[Messages, list[_Sent]]]] = defaultdict(list)
         self._sent: list[_Sent] = []
@@ -132,7 +138,7 @@ class Engine:
         for each in sent:
             self._open[each.contact].append(each)
             action = self._playbook.actions.actions[each.action]
-            self._earlier[each.contact].append((action.id, action.purpose, business.today))
+            self._earlier[each.contact].append((action.rule, action.purpose, business.today))
         return _numbered([messages for messages, _ in parts], len(self._sent) - len(sent))
 
     def learn(self, business: simulated.Business, answers: Answers) -> None:
@@ -157,9 +163,11 @@ class Engine:
         events = business.record.frame(
             self._ids, after=minute - _HISTORY_DAYS * MINUTES, until=minute
         )
-        frame = feature_columns(people, events, self._playbook.specs, as_of=as_of)
-        profiles = self._profiles(business, part, frame)
-        evaluated = evaluate(self._playbook, profiles, frame, as_of=as_of, trigger="nightly")
+        tables = feature_tables(
+            people, events, self._playbook.rules.subject_kinds, self._playbook.specs, as_of=as_of
+        )
+        profiles = self._profiles(business, part, tables.contacts)
+        evaluated = evaluate(self._playbook, profiles, tables, as_of=as_of, trigger="nightly")
         self._queue(business, part, evaluated)
 
     def _profiles(
@@ -196,7 +204,9 @@ class Engine:
                 for cap in self._playbook.policy.caps
             ),
             recent_sends=sum(today - day < RECENT_DAYS for _, _, day in sends),
-            last_sent_days={action: float(today - day) for action, _, day in sends},
+            last_sent_days={
+                cooldown_key(rule, CONTACT): float(today - day) for rule, _, day in sends
+            },
         )
 
     def _queue(self, business: simulated.Business, part: Ints, evaluated: Evaluated) -> None:
