@@ -7,10 +7,21 @@ from cli.decide_command import decide_command
 from cli.decisions_commands import replay_command, show_command
 from cli.demo_command import demo_command
 from cli.doctor_command import doctor
+from cli.experiments_commands import (
+    judge_experiments_command,
+    lift_command,
+    list_experiments_command,
+    plan_experiment_command,
+    show_experiment_command,
+    start_experiment_command,
+    stop_experiment_command,
+)
 from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
+from cli.insights_command import insights_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
+from cli.measure_command import measure_command
 from cli.rules_analysis_commands import conflicts_command, coverage_command, diff_command
 from cli.rules_authoring_commands import (
     docs_command,
@@ -57,6 +68,9 @@ app.command("train")(train_command)
 app.command("score")(score_command)
 app.command("decide")(decide_command)
 app.command("learn")(learn_command)
+app.command("measure")(measure_command)
+app.command("lift")(lift_command)
+app.command("insights")(insights_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")
@@ -65,6 +79,14 @@ _database.command("upgrade")(upgrade_command)
 _decisions = _group("decisions", "Stored decisions.")
 _decisions.command("explain")(show_command)
 _decisions.command("replay")(replay_command)
+
+_experiments = _group("experiments", "Experiments on messages.")
+_experiments.command("list")(list_experiments_command)
+_experiments.command("plan")(plan_experiment_command)
+_experiments.command("show")(show_experiment_command)
+_experiments.command("start")(start_experiment_command)
+_experiments.command("stop")(stop_experiment_command)
+_experiments.command("judge")(judge_experiments_command)
 
 _rules = _group("rules", "Rule files.")
 _rules.command("check")(check_command)

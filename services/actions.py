@@ -1,6 +1,6 @@
 """The actions that a rule set proposes, with the effect learnt so far, and the arms they offer."""
 
-from bandits.effect import effect
+from bandits.response import Counts, Guess, response
 from bandits.selection import VARIANT_PREFIX
 from bandits.state import ActionCount, PolicyState, initial_state, with_arms
 from content.render import list_variants
@@ -9,6 +9,10 @@ from engine.features.spec import CONTACT
 from engine.slots import SLOT_NAMES
 from rules.document import Rule, RuleSet
 from rules.vocabulary import Vocabulary
+
+_NEVER = 1e-4
+# before an action's name in the state's counts: those of the holdout who would have got it
+LEFT_PREFIX = "left:"
 
 
 def actions_of(rule_set: RuleSet, state: PolicyState) -> ActionColumns:
@@ -20,12 +24,11 @@ def actions_of(rule_set: RuleSet, state: PolicyState) -> ActionColumns:
 def _action(rule: Rule, state: PolicyState, vocabulary: Vocabulary) -> Action:
     then = rule.then
     count = state.actions.get(then.action, ActionCount())
-    learnt = effect(
-        then.expect.if_contacted,
-        then.expect.if_left,
-        then.expect.weight,
-        count.contacted,
-        count.succeeded,
+    left = state.actions.get(LEFT_PREFIX + then.action, ActionCount())
+    learnt = response(
+        Guess(_inside(then.expect.if_contacted), _inside(then.expect.if_left), then.expect.weight),
+        Counts(count.contacted, count.succeeded),
+        Counts(left.contacted, left.succeeded),
     )
     return Action(
         id=then.action,
@@ -35,10 +38,10 @@ def _action(rule: Rule, state: PolicyState, vocabulary: Vocabulary) -> Action:
         channels=then.channels,
         value_cents=then.value_cents,
         cost_cents=dict(then.cost_cents),
-        if_contacted=learnt.mean + then.expect.if_left,
-        if_left=then.expect.if_left,
-        effect_low=learnt.low,
-        effect_high=learnt.high,
+        if_contacted=learnt.if_contacted,
+        if_left=learnt.if_left,
+        effect_low=learnt.effect.low,
+        effect_high=learnt.effect.high,
         priority=then.priority,
         cooldown_days=float(rule.cooldown_days),
         send_between=rule.send_between or WHOLE_DAY,
@@ -59,6 +62,11 @@ def _action(rule: Rule, state: PolicyState, vocabulary: Vocabulary) -> Action:
 def _is_of_subject(rule: Rule, event: str, vocabulary: Vocabulary) -> bool:
     """Whether a rule about subjects looks at such events of its own subject alone."""
     return rule.subject != CONTACT and vocabulary.about(event) == rule.subject
+
+
+def _inside(share: float) -> float:
+    """A guess of never or always is taken as one in ten thousand: nothing is that sure."""
+    return min(max(share, _NEVER), 1.0 - _NEVER)
 
 
 def variants_of(action: Action) -> tuple[str, ...]:

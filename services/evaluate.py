@@ -22,10 +22,12 @@ from engine.decide import Decisions, Moment, decide
 from engine.features.spec import Scalar
 from engine.features.tables import FeatureTables
 from engine.profile import Profile, contacts_of
+from engine.treatment import TreatmentPolicy
 from services.attributes import HEALTH_DROP, SCORE_BEFORE
 from services.playbook import Playbook
 from services.propose import matched_one_by_one, matched_together, proposals_of
 from services.treatment import BanditTreatment
+from services.trial_treatment import TrialTreatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,16 @@ def evaluate(
             as_of=as_of,
             seed=playbook.seed,
         ),
-        BanditTreatment(playbook.state, playbook.actions, playbook.seed),
+        _treatment(playbook),
     )
     return Evaluated(profiles, hazards, context, decisions)
+
+
+def _treatment(playbook: Playbook) -> TreatmentPolicy:
+    bandits = BanditTreatment(playbook.state, playbook.actions, playbook.seed)
+    if not playbook.trials:
+        return bandits
+    return TrialTreatment(bandits, playbook.trials, playbook.actions)
 
 
 def estimate_hazards(playbook: Playbook, features: FeatureRows) -> Hazards:

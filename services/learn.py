@@ -1,6 +1,7 @@
 """Feed rewards to the bandits: a batch at a time, each reward once, every version kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -8,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.learning import Observation, observe
 from bandits.selection import VARIANT_PREFIX
-from bandits.state import PolicyState, dump_state, load_state
+from bandits.state import ActionCount, PolicyState, dump_state, load_state
 from engine.ids import DecisionId, TenantId
-from services.actions import prior_state
-from services.playbook import shipped_policy
+from services.actions import LEFT_PREFIX, prior_state
+from services.playbook import rules_of, shipped_policy
 from services.wiring import Runtime
+from store.holdouts import GoalOf, count_left_alone
 from store.learning import (
     RewardToLearn,
     add_policy_state,
@@ -22,7 +24,7 @@ from store.learning import (
     lock_learning,
     mark_learned,
 )
-from store.playbooks import find_policy_state
+from store.playbooks import find_policy_state, find_rules_digest
 
 # the longest attribution window of the shipped rules: by then silence is the answer
 SILENCE_DAYS = 30
@@ -56,6 +58,7 @@ async def learn(connection: AsyncConnection, tenant_id: TenantId) -> int:
         else load_state(orjson.loads(stored))
     )
     after = observe(before, _observations(rewards))
+    after = replace(after, actions={**after.actions, **await _left_alone(connection)})
     new_version = await add_policy_state(
         connection,
         tenant_id,
@@ -67,6 +70,27 @@ async def learn(connection: AsyncConnection, tenant_id: TenantId) -> int:
         connection, tenant_id, {r.decision_id: r.reward for r in rewards}, new_version
     )
     return len(rewards)
+
+
+async def _left_alone(connection: AsyncConnection) -> dict[str, ActionCount]:
+    """What the holdout did unasked, by action; counted anew, so a count is never added twice."""
+    digest = await find_rules_digest(connection)
+    if digest is None:
+        return {}
+    rule_set = (await rules_of(connection, digest)).rule_set
+    goals = [
+        GoalOf(
+            rule.then.action,
+            tuple(sorted(rule_set.vocabulary.types(rule.then.goal.event))),
+            rule.then.goal.within_days,
+        )
+        for rule in rule_set.rules
+        if rule.acts and rule.then.goal.event
+    ]
+    counts = await count_left_alone(connection, goals)
+    return {
+        LEFT_PREFIX + action: ActionCount(n, reached) for action, (n, reached) in counts.items()
+    }
 
 
 def _observations(rewards: Sequence[RewardToLearn]) -> list[Observation]:
@@ -88,4 +112,9 @@ def _observations(rewards: Sequence[RewardToLearn]) -> list[Observation]:
 
 
 def _count(state: PolicyState) -> int:
-    return sum(count.contacted for count in state.actions.values())
+    # those left alone are no observations of ours
+    return sum(
+        count.contacted
+        for action, count in state.actions.items()
+        if not action.startswith(LEFT_PREFIX)
+    )

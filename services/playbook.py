@@ -6,7 +6,7 @@ effect with the next decision and the same parts are never built twice.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from typing import TypeVar
@@ -39,6 +39,7 @@ from services.attributes import (
 )
 from services.rules_in_force import ensure_rules, stored_rules
 from services.tenant_settings import TenantSettings, parse_settings
+from services.trial_treatment import Trial
 from store.playbooks import Versions, find_model, find_policy_state, get_versions
 
 _KEPT = 64  # of each kind in the process; the largest, a model, is about 2 MB
@@ -77,6 +78,7 @@ class Playbook:
         model: None: the scorecard serves, and `tier_note` says why.
         actions: with the effect that the bandit state's counts give.
         seed: salts the treatment's draws; stands on every decision.
+        trials: experiments that run, by action.
     """
 
     tenant_id: TenantId
@@ -96,6 +98,7 @@ class Playbook:
     state: PolicyState
     state_version: int
     seed: int
+    trials: Mapping[str, Trial] = field(default_factory=dict)
 
     @property
     def household_types(self) -> tuple[str, ...]:
@@ -212,6 +215,7 @@ async def playbook_with(
         state=state,
         state_version=versions.policy_state_version,
         seed=salt("treatment", str(tenant_id)) >> 1,
+        trials={action: Trial(name, arms) for name, action, arms in versions.experiments},
     )
 
 

@@ -23,6 +23,7 @@ class Versions:
         settings_json: the tenant's settings as JSON text.
         tenant_name: for messages.
         industry: e.g. healthcare; None if unset.
+        experiments: that run at that moment: name, action, arms.
     """
 
     rule_set_digest: str | None
@@ -32,6 +33,7 @@ class Versions:
     settings_json: str
     tenant_name: str
     industry: str | None
+    experiments: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 # one row
@@ -43,7 +45,10 @@ VERSIONS_SQL = f"""
     coalesce((SELECT max(version) FROM keepwell.policy_states
                WHERE policy = 'treatment' AND effective_at <= :as_of), 0) AS policy_version,
     coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}') AS settings_json,
-    t.name AS tenant_name, t.industry
+    t.name AS tenant_name, t.industry,
+    (SELECT json_agg(json_build_array(name, action, arms) ORDER BY name)
+       FROM keepwell.experiments
+      WHERE started_at <= :as_of AND (stopped_at IS NULL OR stopped_at > :as_of)) AS experiments
   FROM tenants t
   LEFT JOIN keepwell.models m ON m.status = 'champion' AND m.kind = 'hazard'
    WHERE t.id = {THIS_TENANT}
@@ -80,7 +85,18 @@ def versions_from(row: str | None, as_of: datetime) -> Versions:
         settings_json=found["settings_json"],
         tenant_name=found["tenant_name"],
         industry=found["industry"],
+        experiments=tuple(
+            (name, action, tuple(arms)) for name, action, arms in found["experiments"] or ()
+        ),
     )
+
+
+async def find_rules_digest(connection: AsyncConnection) -> str | None:
+    """Return the digest of the newest release of rules, None before the first."""
+    found: str | None = await connection.scalar(
+        text("SELECT digest FROM keepwell.rule_releases ORDER BY number DESC LIMIT 1")
+    )
+    return found
 
 
 async def find_model(connection: AsyncConnection, digest: str) -> bytes | None:

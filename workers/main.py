@@ -7,7 +7,7 @@ from functools import partial
 from services.deliver import Channels
 from services.senders import make_channels
 from services.wiring import Runtime
-from workers import nightly, sweeper
+from workers import judge, nightly, sweeper
 from workers import queue as job_queue
 from workers import relay as listener
 from workers.context import WorkerContext
@@ -47,6 +47,12 @@ async def run_worker(
             partial(nightly.work_nightly, context),
             stop=stop,
             every_seconds=nightly.EVERY_SECONDS,
+        ),
+        repeat(
+            "experiments",
+            partial(judge.judge_all, context),
+            stop=stop,
+            every_seconds=judge.EVERY_SECONDS,
         ),
     ]
     if queue is not None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from engine.errors import Unavailable
 from engine.ids import TenantId
 from services.forget_answers import forget_answers
+from services.keep_insights import keep_insights_tonight
 from services.verify_rules import verify_tonight
 from services.wiring import Runtime
 from store.leases import get_moment
@@ -25,6 +26,7 @@ _HOURS = range(3, 6)
 JOBS: Sequence[tuple[str, Job]] = (
     ("verify", verify_tonight),
     ("forget answers", forget_answers),
+    ("insights", keep_insights_tonight),
 )
 
 

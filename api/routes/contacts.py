@@ -5,9 +5,11 @@ from fastapi.responses import Response
 
 from api.answers import answer
 from api.dependencies import ContactName, ReadsContactsCall
+from api.experiment_documents import Insights
 from api.shapes import Contact, Health
 from services.show_contact import show_contact
 from services.show_health import show_health
+from services.show_insights import show_insights
 
 router = APIRouter(prefix="/v1/contacts", tags=["contacts"])
 
@@ -22,3 +24,9 @@ async def read_contact(call: ReadsContactsCall, contact: ContactName) -> Respons
 async def read_health(call: ReadsContactsCall, contact: ContactName) -> Response:
     """Return the latest health score with its reasons, and up to 30 earlier ones."""
     return answer(await show_health(call.connection, call.tenant_id, contact))
+
+
+@router.get("/{contact}/insights", summary="How a contact is reached best", response_model=Insights)
+async def read_insights(call: ReadsContactsCall, contact: ContactName) -> Response:
+    """Return best time, day and channel, shares, patterns, and how right predictions were."""
+    return answer(await show_insights(call.connection, contact))

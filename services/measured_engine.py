@@ -1,0 +1,401 @@
+"""The engine at work in a simulated business: the product's own rules, health, policy and bandits.
+
+It sees what the CRM has on record, errors included, and never the truth. Nothing of it is written
+for the simulation: decisions come from `services.evaluate`, learning from `bandits.learning`.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+
+from bandits.learning import Observation, observe
+from bandits.rewards import REWARD_LADDER
+from bandits.selection import VARIANT_PREFIX
+from churn.definition import industry_definition
+from churn.features import churn_features, distinct
+from churn.model import HazardModel
+from churn.train import train
+from engine.actions import CHANNELS, PURPOSES
+from engine.candidates import CONSENT_GRANTED, CONSENT_REVOKED
+from engine.chance import salt
+from engine.columns import Ints
+from engine.errors import TooFewData
+from engine.features.spec import CONTACT, Scalar
+from engine.features.tables import feature_tables
+from engine.ids import DecisionId, TenantId
+from engine.profile import (
+    COMPLAINT_OPENED,
+    COMPLAINT_RESOLVED,
+    POLICY_FEATURES,
+    Profile,
+    cooldown_key,
+)
+from engine.slots import SLOT_NAMES
+from rules.compiled import CompiledRules, compile_rules, merge_rule_sets
+from services.actions import actions_of, arms_known, prior_state
+from services.evaluate import Evaluated, evaluate
+from services.playbook import Playbook, event_types, shipped_policy
+from services.profiles import RECENT_DAYS
+from services.rule_texts import file_texts, pack_texts, parse_texts
+from services.tenant_settings import parse_settings
+from simulate import business as simulated
+from simulate.messages import NOTHING, About, Answers, Messages, joined
+from simulate.people import VARIANTS, ZONES, contact_ids
+from simulate.record import MINUTES, TYPES
+
+RULES = Path(simulated.__file__).parent / "rules"
+# shipped packs that the business starts with; the rest is its manager's own file
+_PACKS: Mapping[str, tuple[str, ...]] = {
+    "healthcare": ("healthcare/retention", "healthcare/recalls"),
+    "trades": (),
+    "professional_services": (),
+}
+# the product decides every night; here every eighth, which meets all weekdays in turn, so that 20
+# seeds are done in minutes
+NIGHTS_APART = 8
+_HISTORY_DAYS = 730
+_SILENCE_DAYS = 30
+_LEARN_EVERY_DAYS = 7
+_HORIZON_DAYS = 31
+_ABOUT_BY_GOAL = {
+    "appointment.booked": About.VISIT,
+    "meeting.held": About.VISIT,
+    "invoice.issued": About.VISIT,
+    "contract.renewed": About.RENEWAL,
+    "appointment.kept": About.REMINDER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Levers:
+    """What the engine may use; for telling apart what each lever earns.
+
+    Attributes:
+        channels: it may write and call by.
+        learns: factors that it learns; the others are drawn evenly.
+        health: by a trained model where the data allow; else the scorecard serves.
+    """
+
+    channels: tuple[str, ...] = CHANNELS
+    learns: frozenset[str] = frozenset({"channel", "slot", "variant"})
+    health: bool = True
+
+
+@dataclass
+class _Sent:
+    """A decision that became a message, and what came of it so far."""
+
+    decision: DecisionId
+    contact: int
+    day: int
+    action: int
+    arms: Mapping[str, str]
+    context: np.ndarray
+    delivered: bool = False
+    reward: float = 0.0
+    learned: float | None = None
+
+
+class Engine:
+    """A strategy (`simulate.calendars.Strategy`) that asks the product.
+
+    Args:
+        business: as it stands on the first measured day.
+        levers: what the engine may use.
+    """
+
+    def __init__(self, business: simulated.Business, levers: Levers | None = None) -> None:
+        self._levers = levers or Levers()
+        self._ids = pl.Series(contact_ids(len(business.people)), dtype=pl.String)
+        self._zones = [ZONES[zone] for zone in business.people.zone]
+        self._playbook = _playbook(business, self._trained(business))
+        # person -> rule, purpose and day of each earlier message
+        self._earlier: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
+        self._waiting: dict[int, list[tuple[Messages, list[_Sent]]]] = defaultdict(list)
+        self._sent: list[_Sent] = []
+        self._open: dict[int, list[_Sent]] = defaultdict(list)
+
+    @property
+    def tier(self) -> str:
+        """Who estimates health: model or scorecard."""
+        return "scorecard" if self._playbook.model is None else "model"
+
+    def messages(self, business: simulated.Business) -> Messages:
+        """Decide if it is a night for it, and return what leaves on the coming day."""
+        if business.today % NIGHTS_APART == 0:
+            self._decide(business, np.flatnonzero(business.people.joins <= business.today))
+        parts = self._waiting.pop(business.today, [])
+        if not parts:
+            return NOTHING
+        sent = [each for _, of_part in parts for each in of_part]
+        self._sent.extend(sent)
+        for each in sent:
+            self._open[each.contact].append(each)
+            action = self._playbook.actions.actions[each.action]
+            self._earlier[each.contact].append((action.rule, action.purpose, business.today))
+        return _numbered([messages for messages, _ in parts], len(self._sent) - len(sent))
+
+    def learn(self, business: simulated.Business, answers: Answers) -> None:
+        """Attribute the day's answers and goals to decisions; once a week feed the bandits."""
+        self._answered(answers)
+        self._reached(business)
+        if business.today % _LEARN_EVERY_DAYS == 0:
+            self._observe(business.today)
+
+    # --- deciding
+
+    def _decide(self, business: simulated.Business, part: Ints) -> None:
+        # three in the morning at the practice
+        as_of = business.now + timedelta(hours=8)
+        minute = business.today * MINUTES + 8 * 60
+        people = pl.DataFrame(
+            {
+                "contact_id": self._ids.gather(part),
+                "timezone": [self._zones[contact] for contact in part],
+            }
+        )
+        events = business.record.frame(
+            self._ids, after=minute - _HISTORY_DAYS * MINUTES, until=minute
+        )
+        tables = feature_tables(
+            people, events, self._playbook.rules.subject_kinds, self._playbook.specs, as_of=as_of
+        )
+        profiles = self._profiles(business, part, tables.contacts)
+        evaluated = evaluate(self._playbook, profiles, tables, as_of=as_of, trigger="nightly")
+        self._queue(business, part, evaluated)
+
+    def _profiles(
+        self, business: simulated.Business, part: Ints, frame: pl.DataFrame
+    ) -> list[Profile]:
+        names = (COMPLAINT_OPENED, COMPLAINT_RESOLVED)
+        complained = frame.select(names).rows()
+        agreed, revoked = business.people.agreed[part], business.state.revoked[part]
+        return [
+            self._profile(
+                int(contact),
+                {n: v for n, v in zip(names, complained[row], strict=True) if v is not None},
+                _consent(agreed[row], revoked[row]),
+                business.today,
+            )
+            for row, contact in enumerate(part)
+        ]
+
+    def _profile(
+        self, contact: int, row: Mapping[str, Scalar], consent: Mapping[str, int], today: int
+    ) -> Profile:
+        sends = self._earlier.get(contact, ())
+        return Profile(
+            contact_id=self._ids[contact],
+            zone=self._zones[contact],
+            row=row,
+            reach=tuple(c for c in CHANNELS if c in self._levers.channels),
+            consent=consent,
+            sends=tuple(
+                sum(
+                    today - day < cap.window_days and cap.purpose in {"any", purpose}
+                    for _, purpose, day in sends
+                )
+                for cap in self._playbook.policy.caps
+            ),
+            recent_sends=sum(today - day < RECENT_DAYS for _, _, day in sends),
+            last_sent_days={
+                cooldown_key(rule, CONTACT): float(today - day) for rule, _, day in sends
+            },
+        )
+
+    def _queue(self, business: simulated.Business, part: Ints, evaluated: Evaluated) -> None:
+        decisions = evaluated.decisions
+        if not len(decisions.chosen):
+            return
+        actions = self._playbook.actions.actions
+        rows = decisions.winner[decisions.chosen]
+        action = decisions.candidates.action[rows]
+        start_us = int(simulated.START.timestamp() * 1e6)
+        # the wall-clock day: all zones of the simulation lie west of Greenwich by 5 to 8 hours
+        days = (decisions.send_at_us - start_us - 5 * 3_600_000_000) // 86_400_000_000
+        treatments = decisions.treatments
+        for day in np.unique(days):
+            here = np.flatnonzero(days == day)
+            sent = [
+                _Sent(
+                    decision=DecisionId(UUID(int=business.today * 10_000_000 + int(part[row]))),
+                    contact=int(part[row]),
+                    day=int(day),
+                    action=int(action[k]),
+                    arms={
+                        name: arm
+                        for name, arm in (
+                            ("channel", CHANNELS[treatments.channel[k]]),
+                            ("slot", SLOT_NAMES[treatments.slot[k]]),
+                            (VARIANT_PREFIX + actions[action[k]].id, treatments.variant[k]),
+                        )
+                        if name.partition(":")[0] in self._levers.learns
+                    },
+                    context=evaluated.context[row],
+                )
+                for k, row in zip(here, decisions.chosen[here], strict=True)
+            ]
+            messages = Messages(
+                contact=part[decisions.chosen[here]],
+                about=np.array([_about(actions[a].goal_event) for a in action[here]]),
+                channel=treatments.channel[here],
+                slot=treatments.slot[here],
+                variant=np.array(
+                    [
+                        salt(actions[action[k]].template, treatments.variant[k]) % VARIANTS
+                        for k in here
+                    ]
+                ),
+                marketing=np.array([actions[a].purpose == PURPOSES[2] for a in action[here]]),
+                key=np.zeros(len(here), dtype=np.int64),
+            )
+            self._waiting[max(int(day), business.today)].append((messages, sent))
+
+    # --- learning
+
+    def _answered(self, answers: Answers) -> None:
+        """Answers to a message, as `services.record_event` would record them."""
+        steps = (("opened", answers.opened & ~answers.machine), ("clicked", answers.clicked),
+                 ("replied", answers.replied))  # fmt: skip
+        for row, key in enumerate(answers.messages.key):
+            sent = self._sent[key]
+            sent.delivered = True
+            for step, held in steps:
+                if held[row]:
+                    sent.reward = max(sent.reward, REWARD_LADDER[step])
+
+    def _reached(self, business: simulated.Business) -> None:
+        """Goals reached today, by whoever had a message about it within the window."""
+        actions = self._playbook.actions.actions
+        today: dict[str, set[int]] = {}
+        for contact, open_ones in list(self._open.items()):
+            kept = [s for s in open_ones if business.today - s.day <= _HORIZON_DAYS + 60]
+            if not kept:
+                del self._open[contact]
+                continue
+            self._open[contact] = kept
+            for sent in reversed(kept):
+                goal = actions[sent.action].goal_event
+                if goal not in today:
+                    today[goal] = set(_happened(business, goal).tolist())
+                age = business.today - sent.day
+                if contact in today[goal] and 0 <= age <= actions[sent.action].goal_window_days:
+                    sent.reward = REWARD_LADDER["goal"]
+                    break  # one outcome rewards the last message about it
+
+    def _observe(self, today: int) -> None:
+        found = [
+            sent
+            for sent in self._sent
+            if (sent.reward > 0 or today - sent.day >= _SILENCE_DAYS)
+            and sent.learned != sent.reward
+        ]
+        if not found:
+            return
+        state = observe(
+            self._playbook.state,
+            [
+                Observation(
+                    decision_id=sent.decision,
+                    action=self._playbook.actions.actions[sent.action].id,
+                    arms=sent.arms,
+                    context=sent.context,
+                    reward=sent.reward,
+                    previous_reward=sent.learned,
+                )
+                for sent in found
+            ],
+        )
+        for sent in found:
+            sent.learned = sent.reward
+        rule_set = self._playbook.rules.rule_set
+        self._playbook = replace(self._playbook, state=state, actions=actions_of(rule_set, state))
+
+    def _trained(self, business: simulated.Business) -> HazardModel | None:
+        if not self._levers.health:
+            return None
+        return trained_on(business)
+
+
+def trained_on(business: simulated.Business) -> HazardModel | None:
+    """The product's health model of what is on record today; None where there is too little."""
+    settings = parse_settings("{}", name="simulated", industry=business.cut.industry)
+    definition = industry_definition(business.cut.industry, settings.visit_types)
+    ids = pl.Series(contact_ids(len(business.people)), dtype=pl.String)
+    contacts = pl.DataFrame(
+        {"contact_id": ids, "timezone": [ZONES[zone] for zone in business.people.zone]}
+    )
+    events = business.record.frame(ids, until=business.today * MINUTES)
+    try:
+        return HazardModel(train(contacts, events, definition, as_of=business.now))
+    except TooFewData:
+        return None
+
+
+def rules_of(industry: str) -> CompiledRules:
+    """The rules that the simulated business has in force."""
+    texts = [pack_texts(name) for name in _PACKS[industry]]
+    texts.append(file_texts(RULES / f"{industry}.yaml", f"simulated-{industry}"))
+    return compile_rules(merge_rule_sets([parse_texts(each) for each in texts]))
+
+
+def _playbook(business: simulated.Business, model: HazardModel | None) -> Playbook:
+    industry = business.cut.industry
+    rules = rules_of(industry)
+    settings = parse_settings("{}", name="simulated", industry=industry)
+    definition = industry_definition(industry, settings.visit_types)
+    # everybody is treated: the groups that are compared live in worlds of their own
+    policy = replace(shipped_policy(), holdout_share=0.0)
+    state = arms_known(prior_state(policy.exploration_floor), rules.rule_set)
+    specs = distinct([*rules.features, *churn_features(definition), *POLICY_FEATURES])
+    from_history = tuple(s for s in specs if not (s.attribute or "").startswith("health."))
+    return Playbook(
+        tenant_id=TenantId(UUID(int=business.cut.seed)),
+        tenant_name="simulated",
+        settings=settings,
+        rules=rules,
+        rule_set_digest=rules.rule_set.digest,
+        specs=from_history,
+        attributes=(),
+        event_types=event_types(from_history),
+        definition=definition,
+        model=model,
+        model_digest=None if model is None else model.digest,
+        tier_note="scorecard" if model is None else "model",
+        actions=actions_of(rules.rule_set, state),
+        policy=policy,
+        state=state,
+        state_version=0,
+        seed=business.cut.seed,
+    )
+
+
+def _consent(agreed: np.ndarray, revoked: np.ndarray) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for c, channel in enumerate(CHANNELS):
+        for p, purpose in enumerate(PURPOSES):
+            if revoked[c]:
+                held[f"{channel}:{purpose}"] = CONSENT_REVOKED
+            elif agreed[c, p]:
+                held[f"{channel}:{purpose}"] = CONSENT_GRANTED
+    return held
+
+
+def _about(goal: str) -> int:
+    return int(_ABOUT_BY_GOAL.get(goal, About.CARE))
+
+
+def _happened(business: simulated.Business, goal: str) -> Ints:
+    """Who the goal happened to today, as far as the simulation knows such an event."""
+    return business.record.happened(goal) if goal in TYPES else np.zeros(0, dtype=np.int64)
+
+
+def _numbered(parts: list[Messages], first: int) -> Messages:
+    whole = joined(parts)
+    return replace(whole, key=first + np.arange(len(whole)))
