@@ -5,20 +5,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import formataddr
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import ContactId, SendId, TenantId
 from engine.policy.settings import PolicyData
+from engine.profile import ANSWERS
 from services.deliver_outcome import Terms, may_repeat
 from services.gate import Facts, GateRules, Verdict, gate
-from services.playbook import rules_of, shipped_policy
+from services.playbook import policy_in_force, rules_of
 from services.rules_in_force import ensure_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from store.consents import list_consents_held
 from store.leases import Aside, Lease, get_moment, lease, lock_due, set_aside
 from store.playbooks import Versions, get_versions
-from store.recipients import Touch, list_newest_events, list_recipients, list_touches
+from store.recipients import (
+    Touch,
+    list_household_touches,
+    list_newest_answers,
+    list_newest_events,
+    list_recipients,
+    list_touches,
+)
 from store.sends import Send
 
 LOCAL_CHANNELS = frozenset({"call_task"})  # written to our own database: no provider, no doubt
@@ -75,7 +84,8 @@ async def claim_due(
     if not due:
         return Claim((), Counter(), sender)
     live = await _live_rules(connection, tenant_id, versions, due)
-    rules = replace(gate_rules(settings, shipped_policy()), live_rules=live)
+    policy = await policy_in_force(connection, tenant_id, versions)
+    rules = replace(gate_rules(settings, policy), live_rules=live, tenant=str(tenant_id))
     facts = await _facts(connection, tenant_id, due, rules, now)
     passed: list[Send] = []
     checks: dict[SendId, Sequence[str]] = {}
@@ -90,9 +100,12 @@ async def claim_due(
             continue
         passed.append(send)
         checks[send.id] = verdict.checks
-        # the contact's next send in this claim counts this one
+        # the contact's next send in this claim counts this one, and so does its household's
         touch = Touch(send.id, send.contact_id, send.purpose, now)
         facts[send.contact_id] = replace(known, touches=(*known.touches, touch))
+        for other in _of_household(due, send):
+            family = (*facts[other].household, (send.action, send.contact_id, now))
+            facts[other] = replace(facts[other], household=family)
     leases = await lease(connection, tenant_id, checks, seconds=terms.lease_seconds)
     return Claim(tuple(Claimed(send, leases[send.id]) for send in passed), aside, sender)
 
@@ -150,7 +163,7 @@ async def _facts(
     now: datetime,
 ) -> dict[ContactId, Facts]:
     contacts = sorted({send.contact_id for send in due})
-    longest_days = max((cap.window_days for cap in rules.policy.caps), default=0)
+    longest_days = _days_that_matter(rules.policy)
     decided_at = min(send.decided_at for send in due)
     recipients = await list_recipients(connection, tenant_id, contacts)
     consents = await list_consents_held(connection, tenant_id, contacts, now=now)
@@ -160,12 +173,52 @@ async def _facts(
     since = now - timedelta(days=longest_days + 1)
     for touch in await list_touches(connection, tenant_id, contacts, since=since):
         touches.setdefault(touch.contact_id, []).append(touch)
+    answers = await list_newest_answers(connection, tenant_id, contacts, types=ANSWERS, since=since)
+    homes = await _households(connection, tenant_id, due, rules.policy, now)
     return {
         contact: Facts(
             recipient=recipients.get(contact),
             consents=consents.get(contact, {}),
             touches=touches.get(contact, ()),
             newest_events=events.get(contact, {}),
+            answered_at=answers.get(contact),
+            household=homes.get(contact, ()),
         )
         for contact in contacts
     }
+
+
+def _days_that_matter(policy: PolicyData) -> int:
+    """How far back a message can still count for a cap, a lowered cap or a rest."""
+    days = [cap.window_days for cap in policy.caps]
+    if policy.lowered is not None:
+        days.append(policy.lowered.within_days)
+    if policy.rest is not None:
+        days.append(policy.rest.within_days + policy.rest.rest_days)
+    return max(days, default=0)
+
+
+def _of_household(due: Sequence[Send], send: Send) -> set[ContactId]:
+    if send.household is None:
+        return set()
+    return {each.contact_id for each in due if each.household == send.household}
+
+
+async def _households(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    due: Sequence[Send],
+    policy: PolicyData,
+    now: datetime,
+) -> dict[ContactId, list[tuple[str, UUID, datetime]]]:
+    """By contact, what has gone to the account of its send."""
+    homes = {send.contact_id: send.household for send in due if send.household is not None}
+    if not homes or policy.household.within_days == 0:
+        return {}
+    since = now - timedelta(days=policy.household.within_days)
+    touched: dict[UUID, list[tuple[str, UUID, datetime]]] = {}
+    for home, contact, action, at in await list_household_touches(
+        connection, tenant_id, sorted(set(homes.values())), since=since
+    ):
+        touched.setdefault(home, []).append((action, contact, at))
+    return {contact: touched.get(home, []) for contact, home in homes.items()}

@@ -24,6 +24,8 @@ from services.attributes import attribute_values
 from services.consent_held import Ledger, consent_held
 from services.contact_history import known_at
 from services.playbook import Playbook, playbook_in_force
+from services.standing import Around, HouseholdSend, standing_of
+from store.budgets import list_used
 from store.decision_inputs import get_decision_inputs
 from store.profiles import (
     get_profile_row,
@@ -52,6 +54,7 @@ class Address:
     email: str | None
     mobile_phone: str | None
     phone: str | None
+    household: str | None = None
 
     def of(self, channel: str) -> str | None:
         """Return the address for a channel, None if there is none."""
@@ -96,9 +99,14 @@ async def _profile_of(
         as_of=as_of, zone=known.zone, attributes=known.attributes,
     )  # fmt: skip
     sends = [tuple(send) for send in orjson.loads(row["sends"])]
-    profile = _profile(
-        playbook, row, features, known.consent, sends, as_of=as_of, subjects=subjects
+    around = Around(
+        [tuple(send) for send in orjson.loads(row["household_sends"])],
+        {(name, day): used for name, day, used in orjson.loads(row["budgets_used"])},
     )
+    profile = _profile(
+        playbook, row, features, known.consent, sends,
+        as_of=as_of, subjects=subjects, around=around,
+    )  # fmt: skip
     return profile, _address(row)
 
 
@@ -130,7 +138,8 @@ async def profiles_in_parts(
 ) -> AsyncIterator[Part]:
     """Yield the same in parts of about `size` contacts.
 
-    Parts follow ids; where rules look at households, those of accounts, each of which is whole.
+    Parts follow ids; where rules or the policy look at households, those of accounts, each of
+    which is whole.
     """
     for ids in parts_of(playbook, await list_contact_ids(connection, as_of), size):
         yield await some_profiles(connection, playbook, as_of, ids)
@@ -138,7 +147,7 @@ async def profiles_in_parts(
 
 def parts_of(playbook: Playbook, contacts: pl.DataFrame, size: int = PART) -> Iterator[list[str]]:
     """Yield the ids of `store.profiles.list_contact_ids` in parts, as `profiles_in_parts` says."""
-    if not playbook.household_types:
+    if not playbook.household_types and playbook.policy.household.within_days == 0:
         for start in range(0, contacts.height, size):
             yield contacts["contact_id"].slice(start, size).to_list()
         return
@@ -170,8 +179,12 @@ async def some_profiles(
     for contact, channel, purpose, status in held.iter_rows():
         ledgers[contact].append((channel, purpose, status))
     sends: dict[str, list[EarlierSend]] = defaultdict(list)
-    for contact, *send in (await list_sends(connection, as_of, ids)).iter_rows():
+    homes: dict[str, list[HouseholdSend]] = defaultdict(list)
+    for contact, *send, home in (await list_sends(connection, as_of, ids)).iter_rows():
         sends[contact].append(tuple(send))
+        if home is not None:
+            homes[home].append((send[0], send[1], contact, send[2]))
+    used = {(n, day.isoformat()): c for (n, day), c in (await list_used(connection)).items()}
 
     rows = contacts.to_dicts()
     consents = [
@@ -183,6 +196,7 @@ async def some_profiles(
         _profile(
             playbook, row, features, consent, sends.get(row["contact_id"], ()),
             as_of=as_of, subjects=subjects.get(row["contact_id"], ()),
+            around=Around(homes.get(row["account_id"], ()), used),
         )
         for row, consent, features in zip(
             rows, consents, tables.contacts.drop("contact_id").iter_rows(named=True), strict=True
@@ -250,6 +264,7 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
     *,
     as_of: datetime,
     subjects: Iterable[SubjectRow] = (),
+    around: Around = Around(),  # noqa: B008 - frozen
 ) -> Profile:
     as_of_us = to_us(as_of)
     earlier = list(sends)
@@ -269,6 +284,9 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
             key: round(max(0, as_of_us - at) / _DAY_US, 6) for key, at in sorted(last.items())
         },
         subjects=tuple(SubjectRow(s.kind, s.subject, _known(s.row)) for s in subjects),
+        standing=standing_of(
+            playbook, row, features, [(s[1], s[2]) for s in earlier], around, as_of=as_of
+        ),
     )
 
 
@@ -278,7 +296,7 @@ def _known(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def _counted(cap: Cap, sends: Sequence[EarlierSend], as_of_us: int) -> int:
     since = as_of_us - cap.window_days * _DAY_US
-    return sum(at > since and cap.purpose in {"any", purpose} for _, purpose, at, *_ in sends)
+    return sum(at > since and purpose in cap.counted for _, purpose, at, *_ in sends)
 
 
 def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -290,5 +308,10 @@ def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _address(row: Mapping[str, Any]) -> Address:
     return Address(
-        row["first_name"], row["full_name"], row["email"], row["mobile_phone"], row["phone"]
+        row["first_name"],
+        row["full_name"],
+        row["email"],
+        row["mobile_phone"],
+        row["phone"],
+        row.get("account_id"),
     )

@@ -25,6 +25,7 @@ from store.decisions import get_decision
 _FLOATS = frozenset(
     {"score_cents", "selection_probability", "hazard_30d", "hazard_60d", "hazard_90d"}
 )
+_SHARED_OUT = ("budget_left", "household")
 _TRACE_FIELDS_LEFT_OUT = frozenset({"tenant_id", "decision_id", "position"})
 
 
@@ -129,7 +130,12 @@ async def _sources(
         profile, _ = await one_profile(connection, playbook, contact, as_of)
     except ContactNotFound:
         return [_difference("sources", "contact_id", row["contact_id"], None)]
-    return _changes("", row["profile"], profile.as_document())
+    # what was shared out among contacts of a run, or left at that moment, is no source of its own
+    now = profile.as_document()
+    stored = row["profile"].get("standing", {})
+    shared = {name: stored[name] for name in _SHARED_OUT if name in stored}
+    own = {name: value for name, value in now["standing"].items() if name not in _SHARED_OUT}
+    return _changes("", row["profile"], now | {"standing": own | shared})
 
 
 def _changes(path: str, stored: object, now: object) -> list[dict[str, Any]]:

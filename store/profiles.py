@@ -73,7 +73,14 @@ CONTACT_SQL = f"""
               {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject)), '[]')::text
        {_SENDS}
       WHERE s.contact_id = c.id AND s.decided_at < :as_of AND s.decided_at > :sends_since
-        AND s.{_LIVE_SEND}) AS sends
+        AND s.{_LIVE_SEND}) AS sends,
+    (SELECT coalesce(json_agg(json_build_array(s.action, s.purpose, s.contact_id,
+              {microseconds("coalesce(s.sent_at, s.next_at)")})), '[]')::text
+       FROM keepwell.sends s
+      WHERE s.household = c.account_id AND s.contact_id <> c.id AND s.decided_at < :as_of
+        AND s.decided_at > :sends_since AND s.{_LIVE_SEND}) AS household_sends,
+    (SELECT coalesce(json_agg(json_build_array(budget, period_start, used_cents)), '[]')::text
+       FROM keepwell.budget_balances) AS budgets_used
     FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact
 """
 _ONE = text(CONTACT_SQL)
@@ -280,10 +287,12 @@ async def list_sends(
 ) -> pl.DataFrame:
     """Return sends decided before `as_of` that went out or still may.
 
-    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC), rule, subject.
+    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC), rule, subject,
+    household.
     """
     query = f"""SELECT s.contact_id::text, s.action, s.purpose,
-                       {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject
+                       {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject,
+                       s.household::text
                   {_SENDS}
                  WHERE s.decided_at < {{as_of}} AND s.decided_at > {{since}} AND s.{_LIVE_SEND}
                        {_among("s.contact_id", ids)}"""
@@ -297,6 +306,7 @@ async def list_sends(
             "at_us": pl.Int64,
             "rule": pl.String,
             "subject": pl.String,
+            "household": pl.String,
         },
         as_of=as_of,
         since=as_of - timedelta(days=SENDS_DAYS),

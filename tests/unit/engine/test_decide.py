@@ -20,13 +20,12 @@ from engine.candidates import (
 )
 from engine.chance import contact_keys
 from engine.decide import Decisions, Moment, decide
-from engine.policy.quiet_hours import is_allowed_at, zone_or_utc
-from engine.policy.stages import in_holdout
+from engine.policy.groups import in_holdout
+from engine.policy.quiet_hours import is_open, place
 from engine.reasons import Reason, Stage
 from engine.slots import SLOTS
 from tests.factories.contacts import (
     CAPS,
-    WEEK,
     any_allowed,
     contact_id,
     everything,
@@ -88,6 +87,7 @@ def random_case(seed: int, as_of: datetime, *, contacts: int = 40, share: float 
         all_pairs.contact[kept],
         all_pairs.action[kept],
         rng.choice([np.nan, 0.0, 6.9, 7.0, 29.5, 400.0], size=int(kept.sum())),
+        rng.random(int(kept.sum())) < 0.05,
     )
     codes = [CONSENT_GRANTED, CONSENT_GRANTED, CONSENT_NONE, CONSENT_REVOKED, CONSENT_FLAGGED]
     people = make_contacts(
@@ -125,29 +125,30 @@ cases = st.builds(
 def test_no_decision_breaks_the_policy(case):
     decided, contacts, actions = case.decided(), case.contacts, case.actions
     held = in_holdout(contacts, case.policy, case.moment.tenant)
-    for place, who in enumerate(decided.chosen):
+    for chosen, who in enumerate(decided.chosen):
         row = decided.winner[who]
         action = actions.actions[decided.candidates.action[row]]
         purpose = PURPOSES.index(action.purpose)
-        channel = int(decided.treatments.channel[place])
-        slot = SLOTS[decided.treatments.slot[place]]
+        channel = int(decided.treatments.channel[chosen])
+        slot = SLOTS[decided.treatments.slot[chosen]]
 
         assert contacts.consent[who, channel, purpose] == CONSENT_GRANTED
         assert contacts.reachable[who, channel]
         assert CHANNELS[channel] in action.channels
         assert not action.shadow
         assert not held[who]
+        assert not case.proposals.carried[row]
         assert not contacts.open_complaint[who] or action.purpose == "treatment"
         assert not case.proposals.days_since_same[row] < action.cooldown_days
         for number, cap in enumerate(CAPS):
-            if cap.purpose in {"any", action.purpose}:
+            if cap.purpose == action.purpose:
                 assert contacts.sends[who, number] + 1 <= cap.max_count
 
-        zone = zone_or_utc(contacts.zones[contacts.zone[who]])
-        leaves = EPOCH + timedelta(microseconds=int(decided.send_at_us[place]))
-        local = leaves.astimezone(zone)
+        where = place(contacts.zones[contacts.zone[who]])
+        leaves = EPOCH + timedelta(microseconds=int(decided.send_at_us[chosen]))
+        local = leaves.astimezone(where.zone)
         assert case.moment.as_of <= leaves
-        assert is_allowed_at(leaves, zone, WEEK)
+        assert is_open(leaves, where, case.policy)
         assert slot.start <= local.hour * 60 + local.minute < slot.end
         start, end = action.send_between
         assert start <= local.hour * 60 + local.minute < end
@@ -197,11 +198,18 @@ def test_a_contact_alone_gets_the_decision_it_gets_in_a_batch(case, who):
             recent_sends=contacts.recent_sends[[who]],
             open_complaint=contacts.open_complaint[[who]],
             context=contacts.context[[who]],
+            unanswered=contacts.unanswered[[who]],
+            rest_days=contacts.rest_days[[who]],
+            since=contacts.since[[who]],
+            no_ai=contacts.no_ai[[who]],
+            budget_left=contacts.budget_left[[who]],
+            hazard_90d=contacts.hazard_90d[[who]],
         ),
         proposals=Proposals(
             np.zeros(int(mine.sum()), dtype=np.int64),
             case.proposals.action[mine],
             case.proposals.days_since_same[mine],
+            case.proposals.carried[mine],
         ),
     ).decided()
     for name in ("removed_by", "reason", "channel_reason", "slot_allowed", "effect", "cost_cents",
@@ -295,9 +303,9 @@ def test_a_decision_is_worth_what_is_left_after_the_cost_of_its_own_channel():
     actions = action_columns([make_action()])
     decided = Case(make_contacts(n), everything(n, 1), actions, make_policy(), at()).decided()
     gain = 0.1 * 12_000
-    for place, who in enumerate(decided.chosen):
-        cost = actions.cost_cents[0, decided.treatments.channel[place]]
-        assert decided.cost_cents[place] == cost
+    for number, who in enumerate(decided.chosen):
+        cost = actions.cost_cents[0, decided.treatments.channel[number]]
+        assert decided.cost_cents[number] == cost
         assert decided.score_cents[who] == pytest.approx(gain - cost, abs=1e-6)
     assert len(set(decided.cost_cents)) == len(CHANNELS)
 
@@ -320,7 +328,7 @@ def test_a_rule_rests_until_its_cooldown_is_over_to_the_day():
     for days, rests in ((0.0, True), (29.999999, True), (30.0, False), (np.nan, False)):
         decided = Case(
             make_contacts(),
-            Proposals(np.array([0]), np.array([0]), np.array([days])),
+            Proposals(np.array([0]), np.array([0]), np.array([days]), np.array([False])),
             action_columns([action]),
             make_policy(),
             at(),
