@@ -81,8 +81,7 @@ def make_contacts(n: int = 1, *, zones: Sequence[str] = ("UTC",), **columns: obj
 def everything(n: int, actions: int) -> Proposals:
     """Every action proposed for every contact, none of them used before."""
     contact, action = np.divmod(np.arange(n * actions, dtype=np.int64), max(actions, 1))
-    nobody = np.zeros(n * actions, dtype=np.bool_)
-    return Proposals(contact, action, np.full(n * actions, np.nan), nobody)
+    return Proposals(contact, action, np.full(n * actions, np.nan))
 
 
 def any_allowed(request: TreatmentRequest) -> Treatments:
