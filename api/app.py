@@ -10,7 +10,7 @@ from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import add_openapi
 from api.rate_limit import RateLimit
-from api.routes import contacts, decisions, events, operation, rules, unsubscribe
+from api.routes import contacts, decisions, events, operation, policy, rules, unsubscribe
 from services.wiring import Runtime
 
 ROUTERS = (
@@ -18,6 +18,7 @@ ROUTERS = (
     events.router,
     contacts.router,
     rules.router,
+    policy.router,
     unsubscribe.router,
     operation.router,
 )

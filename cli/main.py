@@ -11,6 +11,11 @@ from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
+from cli.policy_commands import (
+    policy_set_command,
+    policy_show_command,
+    policy_versions_command,
+)
 from cli.rules_analysis_commands import conflicts_command, coverage_command, diff_command
 from cli.rules_authoring_commands import (
     docs_command,
@@ -65,6 +70,11 @@ _database.command("upgrade")(upgrade_command)
 _decisions = _group("decisions", "Stored decisions.")
 _decisions.command("explain")(show_command)
 _decisions.command("replay")(replay_command)
+
+_policy = _group("policy", "What limits and steers decisions.")
+_policy.command("show")(policy_show_command)
+_policy.command("set")(policy_set_command)
+_policy.command("versions")(policy_versions_command)
 
 _rules = _group("rules", "Rule files.")
 _rules.command("check")(check_command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -99,3 +100,18 @@ async def lock_policy(connection: AsyncConnection, tenant_id: TenantId) -> None:
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
         {"name": f"policy:{tenant_id}"},
     )
+
+
+async def get_lever_costs(connection: AsyncConnection, since: datetime) -> tuple[int, float]:
+    """Return how many decisions since a moment a lever changed, and what that gave up in cents."""
+    row = (
+        await connection.execute(
+            text(
+                "SELECT count(*) FILTER (WHERE lever_cost_cents <> 0), "
+                "coalesce(sum(lever_cost_cents), 0) FROM keepwell.decisions "
+                "WHERE as_of >= :since"
+            ),
+            {"since": since},
+        )
+    ).one()
+    return int(row[0]), float(row[1])
