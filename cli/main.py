@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.audit_command import audit_command
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
 from cli.decisions_commands import replay_command, show_command
@@ -62,6 +63,7 @@ app.command("train")(train_command)
 app.command("score")(score_command)
 app.command("decide")(decide_command)
 app.command("learn")(learn_command)
+app.command("audit")(audit_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")
