@@ -69,6 +69,19 @@ class Decision(Shape):
     outcomes: list[dict[str, Any]] | None = Field(None, description="When read: what followed.")
 
 
+class Explanation(Decision):
+    """A decision with why it came out so, and what would flip it."""
+
+    id: UUID | None = Field(description="Null: not stored, explained as it would be.")  # type: ignore[assignment]
+    stored: bool
+    explanation: dict[str, Any] | None = Field(
+        description="outcome, candidates (stages, conditions, terms), runner_up, why_nothing, "
+        "smallest_change, other_changes; null if what it was made with is gone."
+    )
+    explanation_note: str | None
+    words: list[str] = Field(description="All of it as lines for people.")
+
+
 class Difference(Shape):
     """One field that a replay computed otherwise."""
 

@@ -5,7 +5,8 @@ import typer
 from cli.audit_command import audit_command
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
-from cli.decisions_commands import replay_command, show_command
+from cli.decisions_commands import explain_command as explain_decision_command
+from cli.decisions_commands import replay_command
 from cli.demo_command import demo_command
 from cli.doctor_command import doctor
 from cli.health_commands import score_command, train_command
@@ -70,7 +71,7 @@ _database = _group("db", "The database schema.")
 _database.command("upgrade")(upgrade_command)
 
 _decisions = _group("decisions", "Stored decisions.")
-_decisions.command("explain")(show_command)
+_decisions.command("explain")(explain_decision_command)
 _decisions.command("replay")(replay_command)
 
 _policy = _group("policy", "What limits and steers decisions.")

@@ -56,7 +56,7 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     moment = checked_as_of(as_of, runtime.clock.now())
     contact_id = await get_contact_id(connection, contact)
     playbook, profile, address = await decision_inputs(connection, tenant_id, contact_id, moment)
-    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=_rule_trigger(trigger))
+    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=rule_trigger(trigger))
     recorded = decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
     promise = Promise(status="dry_run")
     if not dry_run:
@@ -171,8 +171,11 @@ def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:
     return as_of.astimezone(UTC)
 
 
-def _rule_trigger(trigger: str) -> str | None:
-    """'nightly', 'due' and event types leave out rules not checked on them; a request none."""
+def rule_trigger(trigger: str) -> str | None:
+    """Return the trigger that leaves out rules not checked on it; None for requests: all rules.
+
+    'nightly', 'due' and event types are such triggers.
+    """
     return trigger if trigger in {NIGHTLY, DUE} or "." in trigger else None
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import ContactNotFound, KeepwellError, Unavailable
 from engine.ids import ContactId, TenantId
 from engine.profile import profile_from
+from services.decide import rule_trigger
 from services.decision_rows import OUTCOME_FIELDS, decision_rows, digest_of, libraries
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_for_replay
@@ -103,8 +104,7 @@ def _recomputed(
 ) -> list[dict[str, Any]]:
     profile = profile_from(row["profile"])
     trigger = row["trigger"]
-    checked = trigger if trigger == "nightly" or "." in trigger else None
-    evaluated = evaluate(playbook, [profile], None, as_of=as_of, trigger=checked)
+    evaluated = evaluate(playbook, [profile], None, as_of=as_of, trigger=rule_trigger(trigger))
     again = decision_rows(playbook, evaluated, as_of=as_of, trigger=trigger, run_id=None)[0]
     found = [
         _difference("decision", name, row[name], again.row[name])
