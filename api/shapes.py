@@ -82,6 +82,25 @@ class Explanation(Decision):
     words: list[str] = Field(description="All of it as lines for people.")
 
 
+class DecisionSummary(Shape):
+    """Decisions grouped; amounts in cents of expected worth."""
+
+    of: str
+    since: datetime
+    until: datetime
+    run_id: UUID | None
+    decisions: int
+    with_action: int
+    without_action: int
+    outcomes: list[dict[str, Any]] = Field(description="By action and reason, the most first.")
+    stages: list[dict[str, Any]] = Field(
+        description="Per stage and reason: candidates removed, contacts left with nothing, and "
+        "`forgone_cents`, its opportunity cost."
+    )
+    rules: list[dict[str, Any]]
+    levers: list[dict[str, Any]] = Field(description="What each lever changed and cost.")
+
+
 class Difference(Shape):
     """One field that a replay computed otherwise."""
 

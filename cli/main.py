@@ -5,6 +5,7 @@ import typer
 from cli.audit_command import audit_command
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
+from cli.decision_summary_command import summary_command
 from cli.decisions_commands import explain_command as explain_decision_command
 from cli.decisions_commands import replay_command
 from cli.demo_command import demo_command
@@ -72,6 +73,7 @@ _database.command("upgrade")(upgrade_command)
 
 _decisions = _group("decisions", "Stored decisions.")
 _decisions.command("explain")(explain_decision_command)
+_decisions.command("summary")(summary_command)
 _decisions.command("replay")(replay_command)
 
 _policy = _group("policy", "What limits and steers decisions.")

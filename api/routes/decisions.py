@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from api.answers import answer, answer_once
 from api.dependencies import ContactName, DecidesCall, ReadsDecisionsCall, RuntimeOf
 from api.documents import DecideIn, Moment, NothingIn
-from api.shapes import Decision, Explanation, Replay
+from api.shapes import Decision, DecisionSummary, Explanation, Replay
 from api.strict_route import StrictRoute
 from engine.errors import DecisionNotFound
 from services.decide import decide_contact
@@ -17,6 +17,7 @@ from services.explain_decision import explain_contact, explain_decision
 from services.explanation_words import explanation_lines
 from services.replay_decision import replay_decision
 from services.show_decision import show_decision
+from services.summarise_decisions import summarise_decisions
 
 router = APIRouter(prefix="/v1", tags=["decisions"], route_class=StrictRoute)
 
@@ -57,6 +58,19 @@ async def next_best_action(
             dry_run=wish.dry_run,
         ),
     )
+
+
+@router.get("/decisions/summary", summary="Group decisions", response_model=DecisionSummary)
+async def summary(
+    call: ReadsDecisionsCall,
+    runtime: RuntimeOf,
+    since: Annotated[
+        Moment | None, Query(description="First moment; absent: the newest run over all contacts.")
+    ] = None,
+    until: Annotated[Moment | None, Query(description="End; absent: now.")] = None,
+) -> Response:
+    """Return who was left with no action, which stage did it, and what levers and caps cost."""
+    return answer(await summarise_decisions(call.connection, runtime, since=since, until=until))
 
 
 @router.get("/decisions/{decision}", summary="Read a decision", response_model=Decision)
