@@ -10,7 +10,16 @@ from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import add_openapi
 from api.rate_limit import RateLimit
-from api.routes import contacts, decisions, events, operation, policy, rules, unsubscribe
+from api.routes import (
+    approvals,
+    contacts,
+    decisions,
+    events,
+    operation,
+    policy,
+    rules,
+    unsubscribe,
+)
 from services.wiring import Runtime
 
 ROUTERS = (
@@ -19,6 +28,7 @@ ROUTERS = (
     contacts.router,
     rules.router,
     policy.router,
+    approvals.router,
     unsubscribe.router,
     operation.router,
 )

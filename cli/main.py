@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.approvals_commands import approvals
 from cli.audit_command import audit_command
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
@@ -106,6 +107,7 @@ _rules.command("verify")(verify_command)
 _rules.command("due")(due_command)
 
 
+app.add_typer(approvals, name="approvals")
 app.add_typer(keys, name="keys")
 
 

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.ids import ContactId, SendId, TenantId
 from engine.policy.settings import PolicyData
 from engine.profile import ANSWERS
+from engine.reasons import Reason, code
 from services.deliver_outcome import Terms, may_repeat
 from services.gate import Facts, GateRules, Verdict, gate
 from services.playbook import policy_in_force, rules_of
+from services.redecide import comes_back, redecide
 from services.rules_in_force import ensure_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from store.consents import list_consents_held
@@ -83,10 +85,7 @@ async def claim_due(
     sender = _sender_line(settings)
     if not due:
         return Claim((), Counter(), sender)
-    live = await _live_rules(connection, tenant_id, versions, due)
-    policy = await policy_in_force(connection, tenant_id, versions)
-    rules = replace(gate_rules(settings, policy), live_rules=live, tenant=str(tenant_id))
-    facts = await _facts(connection, tenant_id, due, rules, now)
+    rules, facts = await gate_inputs(connection, tenant_id, versions, due, now)
     passed: list[Send] = []
     checks: dict[SendId, Sequence[str]] = {}
     aside: Counter[str] = Counter()
@@ -97,6 +96,9 @@ async def claim_due(
         if held_back is not None:
             aside[held_back.state] += 1
             await set_aside(connection, tenant_id, send.id, held_back)
+            if held_back.state == "suppressed" and comes_back(held_back.reason):
+                at = verdict.at or now
+                await redecide(connection, tenant_id, send.contact_id, at=at)
             continue
         passed.append(send)
         checks[send.id] = verdict.checks
@@ -108,6 +110,23 @@ async def claim_due(
             facts[other] = replace(facts[other], household=family)
     leases = await lease(connection, tenant_id, checks, seconds=terms.lease_seconds)
     return Claim(tuple(Claimed(send, leases[send.id]) for send in passed), aside, sender)
+
+
+async def gate_inputs(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    versions: Versions,
+    sends: Sequence[Send],
+    now: datetime,
+) -> tuple[GateRules, dict[ContactId, Facts]]:
+    """Return what the gate is asked with for these sends, under the versions in force."""
+    settings = parse_settings(
+        versions.settings_json, name=versions.tenant_name, industry=versions.industry
+    )
+    live = await _live_rules(connection, tenant_id, versions, sends)
+    policy = await policy_in_force(connection, tenant_id, versions)
+    rules = replace(gate_rules(settings, policy), live_rules=live, tenant=str(tenant_id))
+    return rules, await _facts(connection, tenant_id, sends, rules, now)
 
 
 def _sender_line(settings: TenantSettings) -> str | None:
@@ -144,9 +163,11 @@ def _held_back(
     send: Send, verdict: Verdict, key_lifetime: timedelta | None, now: datetime
 ) -> Aside | None:
     unclear_since = None if send.channel in LOCAL_CHANNELS else send.unclear_since
-    if verdict.answer == "later":
+    blocked = verdict.reason == code(Reason.FREQUENCY_CAP) and unclear_since is None
+    if verdict.answer == "later" and not blocked:
         return Aside("pending", verdict.reason, verdict.checks, verdict.at)
-    if verdict.answer == "never":
+    if verdict.answer != "now":
+        # a full cap blocks for days: what is right after it is decided after it
         # what may have gone out already can't be called suppressed
         state = "suppressed" if unclear_since is None else "unknown"
         return Aside(state, verdict.reason, verdict.checks)

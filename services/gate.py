@@ -80,7 +80,7 @@ class Verdict:
     Attributes:
         answer: now, later or never.
         reason: code; '' for now.
-        at: when to ask again; only for later.
+        at: when the block ends: to ask again, or, for never, to decide anew; None: it does not.
         checks: names of the checks passed.
     """
 
@@ -125,7 +125,7 @@ class _Case:
 
     def later(self, at: datetime, reason: str, *, too_late: str = "expired") -> Verdict:
         if at > self.send.not_after:
-            return Verdict("never", too_late)
+            return Verdict("never", too_late, at)
         return Verdict("later", reason, at)
 
 

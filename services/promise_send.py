@@ -18,15 +18,18 @@ from engine.ids import ContactId, DecisionId, SendId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from engine.policy.terms import gives_of
 from engine.profile import BY_MACHINE
+from services.approve import ask_approval
 from services.decision_rows import Recorded
 from services.playbook import Playbook
 from services.policy_numbers import period_start
 from services.profiles import Address
+from services.queue_send import queue_send
 from services.tenant_settings import identity_of
 from services.unsubscribe import make_token
 from services.wiring import Runtime
-from store.budgets import Gift, release, reserve
-from store.sends import NewSend, add_send_and_wake, has_send
+from store.budgets import Gift
+from store.plan_marks import APPROVED, find_verdict
+from store.sends import NewSend
 
 # what people write into telephone numbers and gateways don't take
 _DIALLED = re.compile(r"[\s().-]")
@@ -68,8 +71,6 @@ async def promise_send(
     action, row = recorded.action, recorded.row
     if action is None:
         return Promise("nothing")
-    if action.needs_approval:
-        return Promise("needs_approval", detail="a person has to approve it; nothing is sent")
     channel = str(row["channel"])
     send_at = datetime.fromisoformat(str(row["send_at"]))
     as_of = datetime.fromisoformat(str(row["as_of"]))
@@ -87,7 +88,10 @@ async def promise_send(
         return Promise("not_composed", detail=f"{error.code}: {error.message}")
     send = _new_send(playbook, recorded, address, composed, recipient, (send_at, not_after))
     content = {"subject": composed.message.subject, "text": composed.message.text}
-    status = await _add(connection, playbook.tenant_id, send, _gift(playbook, recorded, as_of))
+    gift = _gift(playbook, recorded, as_of)
+    if action.needs_approval and not await _approved(connection, send, recorded, runtime):
+        return await _put_before(connection, playbook.tenant_id, send, gift, recorded)
+    status = await queue_send(connection, playbook.tenant_id, send, gift)
     return Promise(status, send.id if status == "promised" else None, content)
 
 
@@ -152,20 +156,6 @@ def _gift(playbook: Playbook, recorded: Recorded, as_of: datetime) -> Gift | Non
     )
 
 
-async def _add(
-    connection: AsyncConnection, tenant_id: TenantId, send: NewSend, gift: Gift | None
-) -> str:
-    """Reserve what the message gives and add it to the outbox; return the promise's status."""
-    if gift is not None and not await reserve(connection, tenant_id, gift):
-        return "budget_exhausted"
-    if await add_send_and_wake(connection, tenant_id, send):
-        return "promised"
-    # this very message may be in the outbox from before; then its reservation stays
-    if gift is not None and not await has_send(connection, tenant_id, send.id):
-        await release(connection, tenant_id, send.id)
-    return "duplicate"
-
-
 def _refuses_machines(row: dict[str, object]) -> bool:
     profile = row["profile"]
     assert isinstance(profile, dict)  # noqa: S101 - decision_rows wrote it
@@ -176,6 +166,42 @@ def _refuses_machines(row: dict[str, object]) -> bool:
 def _still(action: Action, subject: str) -> list[dict[str, str]]:
     """The facts, those about the action's subject with its name."""
     return [{**fact, "about": subject} if "about" in fact else dict(fact) for fact in action.still]
+
+
+async def _approved(
+    connection: AsyncConnection, send: NewSend, recorded: Recorded, runtime: Runtime
+) -> bool:
+    """Whether a person has approved it in the plan, before it was decided."""
+    row, now = recorded.row, runtime.clock.now()
+    verdict = await find_verdict(
+        connection, send.contact_id, str(row["rule"]), str(row["subject"]), now=now
+    )
+    return verdict == APPROVED
+
+
+async def _put_before(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    send: NewSend,
+    gift: Gift | None,
+    recorded: Recorded,
+) -> Promise:
+    """Let a person decide; the same question is not asked twice at a time."""
+    row = recorded.row
+    asked = await ask_approval(
+        connection,
+        tenant_id,
+        send,
+        gift=gift,
+        rule=str(row["rule"]),
+        subject=str(row["subject"]),
+        score_cents=float(row["score_cents"]),
+    )
+    content = {name: send.content[name] for name in ("subject", "text")}
+    detail = f"a person has to approve it before {send.not_after.isoformat()}"
+    if not asked:
+        detail = "the same waits for a person already"
+    return Promise("needs_approval", send.id if asked else None, content, detail)
 
 
 async def _compose(

@@ -30,7 +30,7 @@ class NewSend:
 
     Attributes:
         id: also the provider's idempotency key.
-        dedupe_key: at most one send of a tenant has it.
+        dedupe_key: at most one send of a tenant has it, those aside that never left.
         content: rendered once: subject, text, html, headers, sender (name, email).
         still: facts that must hold when it is claimed, e.g. {"no": "appointment.booked"}.
         next_at: not before this moment.
@@ -125,7 +125,8 @@ _INSERT = (
     "household) "
     "VALUES (:tenant_id, :id, :decision_id, :contact_id, :dedupe_key, :action, :purpose, :channel, "
     ":recipient, cast(:content AS jsonb), :content_source, cast(:still AS jsonb), :next_at, "
-    ":not_after, :decided_at, :household) ON CONFLICT (tenant_id, dedupe_key) DO NOTHING"
+    ":not_after, :decided_at, :household) ON CONFLICT (tenant_id, dedupe_key) "
+    "WHERE state NOT IN ('suppressed', 'failed') DO NOTHING"
 )
 _ADD = text(_INSERT)
 _ADD_AND_WAKE = (
