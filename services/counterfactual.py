@@ -15,7 +15,7 @@ import numpy as np
 from engine.actions import ActionColumns
 from engine.candidates import CONSENT_GRANTED
 from engine.columns import Bools
-from engine.profile import COMPLAINT_OPENED, COMPLAINT_RESOLVED, Profile
+from engine.profile import COMPLAINT_OPENED, COMPLAINT_RESOLVED, Profile, cooldown_key
 from services.decision_rows import Recorded, decision_rows
 from services.evaluate import evaluate
 from services.playbook import Playbook
@@ -222,17 +222,17 @@ def _room(world: World, candidate: Mapping[str, Any]) -> Step:
 
 
 def _rested(world: World, candidate: Mapping[str, Any]) -> Step:
-    action, rule = candidate["action"], candidate["rule"]
+    rule, subject = str(candidate["rule"]), str(candidate["subject"])
     columns = world.playbook.actions
     rest = float(columns.cooldown_days[_is(columns, rule)].max(initial=0.0))
-    more = rest - world.profile.days_since(action)
+    more = rest - world.profile.days_since(rule, subject)
 
     def apply(before: World) -> World:
-        last = {**before.profile.last_sent_days, action: rest}
+        last = {**before.profile.last_sent_days, cooldown_key(rule, subject): rest}
         return replace(before, profile=replace(before.profile, last_sent_days=last))
 
     size = more / (more + rest) if rest > 0 else 1.0
-    words = f"{more:.1f} more days since {action} last contacted them"
+    words = f"{more:.1f} more days since {rule} last contacted them"
     return Step("cooldown", words, size, apply)
 
 

@@ -13,7 +13,7 @@ from rules.feature_words import feature_value_words, feature_words, threshold_wo
 from rules.vocabulary import Vocabulary
 from services.counterfactual import World
 from services.decision_rows import Recorded
-from services.evaluate import columns_of, estimate_hazards, health_columns
+from services.evaluate import columns_of, estimate_hazards, health_columns, score_before
 from services.explain_rule import part_words
 from services.flips import flips
 from services.reason_words import money, name_of, reason_words, stage_words
@@ -45,8 +45,9 @@ def explanation(
 
 def rule_row(world: World) -> dict[str, Scalar]:
     """Return what rules read of the contact in this world, estimates of health among it."""
-    estimated = estimate_hazards(world.playbook, columns_of([world.profile], world.playbook))
-    health = {name: float(values[0]) for name, values in health_columns(estimated).items()}
+    hazards = estimate_hazards(world.playbook, columns_of([world.profile], world.playbook))
+    columns = health_columns(hazards, score_before([world.profile.row]))
+    health = {name: float(values[0]) for name, values in columns.items()}
     known = {name: value for name, value in health.items() if not isnan(value)}
     return {**world.profile.row, **known}
 
@@ -67,9 +68,17 @@ def _candidate(
     if candidate["action"] is None:
         return told | {"conditions": [], "terms": None}
     return told | {
-        "conditions": _conditions(str(candidate["rule"]), world, row),
+        "conditions": _conditions(str(candidate["rule"]), world, _about(world, candidate, row)),
         "terms": _terms(candidate),
     }
+
+
+def _about(
+    world: World, candidate: Mapping[str, Any], row: Mapping[str, Scalar]
+) -> Mapping[str, Scalar]:
+    """What the rule read: of the contact, and of the subject if it is about one."""
+    subject = next((s for s in world.profile.subjects if s.subject == candidate["subject"]), None)
+    return row if subject is None else {**row, **subject.row}
 
 
 def _stages(removed_by: str | None) -> list[dict[str, str]]:
