@@ -16,6 +16,7 @@ from api.routes import (
     decisions,
     events,
     operation,
+    plan,
     policy,
     rules,
     unsubscribe,
@@ -29,6 +30,7 @@ ROUTERS = (
     rules.router,
     policy.router,
     approvals.router,
+    plan.router,
     unsubscribe.router,
     operation.router,
 )

@@ -15,6 +15,7 @@ from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
+from cli.plan_commands import plan
 from cli.policy_commands import (
     policy_set_command,
     policy_show_command,
@@ -108,6 +109,7 @@ _rules.command("due")(due_command)
 
 
 app.add_typer(approvals, name="approvals")
+app.add_typer(plan, name="plan")
 app.add_typer(keys, name="keys")
 
 

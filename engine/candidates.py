@@ -67,6 +67,8 @@ class Proposals:
         subject: index into `subjects`, (m,); None if every row is about the contact.
         subjects: what rows may be about, 'contact' or e.g. 'contract:7', sorted.
         carried: another contact of the household carries this message, (m,); None: of no row.
+        marked: Reason that a person gave not to do it now, 0 for none, (m,); None: none at all.
+        waited_days: since it was first promised and never left, 0 for new, (m,); None: all new.
     """
 
     contact: Ints
@@ -75,6 +77,8 @@ class Proposals:
     subject: Ints | None = None
     subjects: tuple[str, ...] = (CONTACT,)
     carried: Bools | None = None
+    marked: Ints | None = None
+    waited_days: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> C
         propensity=actions.if_contacted[proposals.action],
         if_left=actions.if_left[proposals.action],
         effect=zeros,
-        value_cents=actions.value_cents[proposals.action],
+        value_cents=_value_left(proposals, actions),
         context=np.ones(m, dtype=np.float64),
         lever=np.ones(m, dtype=np.float64),
         capacity=np.ones(m, dtype=np.float64),
@@ -151,6 +155,20 @@ def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> C
         score_cents=zeros,
         needs_approval=actions.needs_approval[proposals.action],
     )
+
+
+def _value_left(proposals: Proposals, actions: ActionColumns) -> Floats:
+    """The value of each row, cents; what was promised and blocked has lost its share of the window.
+
+    Success counts within the goal's window. Of what has waited for half of it, half is left.
+    """
+    value = actions.value_cents[proposals.action]
+    waited = proposals.waited_days
+    if waited is None or not waited.any():
+        return value
+    window = np.array([max(1, action.goal_window_days) for action in actions.actions])
+    left = np.clip(1.0 - waited / window[proposals.action], 0.0, 1.0)
+    return np.asarray(np.round(value * left))
 
 
 def remove(candidates: Candidates, rows: Bools, stage: Stage, reason: Reason | Ints) -> Candidates:

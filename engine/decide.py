@@ -15,6 +15,7 @@ from engine.chance import mixed, salt, uniform
 from engine.columns import Bools, Floats, Ints, Keys
 from engine.policy import stages
 from engine.policy.groups import Group, groups_of
+from engine.policy.marks import marks
 from engine.policy.settings import PolicyData
 from engine.policy.terms import terms_of
 from engine.reasons import Reason
@@ -106,6 +107,7 @@ def decide(
     candidates = stages.consent(candidates, contacts, actions)
     candidates = stages.frequency_cap(candidates, contacts, actions, policy)
     candidates = stages.suppression(candidates, contacts, actions, policy)
+    candidates = marks(candidates, proposals.marked)
     candidates = stages.quiet_hours(candidates, actions, times, contacts, as_of_us)
     candidates = stages.household(candidates, proposals.carried)
     candidates = stages.capacity(candidates, terms, policy, moment.as_of)

@@ -97,6 +97,8 @@ class Profile:
             that subject.
         subjects: the open subjects that rules are about, with features of their own.
         standing: what the policy reads beside all that.
+        marks: `mark_key` -> 'held' or 'struck': what a person said of it.
+        waited_days: `mark_key` -> days since it was first promised and never left.
     """
 
     contact_id: str
@@ -109,6 +111,8 @@ class Profile:
     last_sent_days: Mapping[str, float]
     subjects: tuple[SubjectRow, ...] = ()
     standing: Standing = Standing()
+    marks: Mapping[str, str] = field(default_factory=dict)
+    waited_days: Mapping[str, float] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, for a JSON document; `profile_from` reads it back."""
@@ -124,6 +128,8 @@ class Profile:
             "standing": self.standing.as_document(),
             # absent without any: most contacts have none
             **({"subjects": [_subject(each) for each in self.subjects]} if self.subjects else {}),
+            **({"marks": dict(self.marks)} if self.marks else {}),
+            **({"waited_days": dict(self.waited_days)} if self.waited_days else {}),
         }
 
     def days_since(self, rule: str, subject: str = CONTACT) -> float:
@@ -138,6 +144,11 @@ def cooldown_key(rule: str, subject: str) -> str:
     'clinic.recall contact'
     """
     return f"{rule.partition('/')[0]} {subject}"
+
+
+def mark_key(rule: str, subject: str) -> str:
+    """What a person's word is about: one rule, one subject."""
+    return f"{rule} {subject}"
 
 
 def _subject(found: SubjectRow) -> dict[str, Any]:
@@ -158,6 +169,8 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
         last_sent_days=document["last_sent_days"],
         subjects=tuple(SubjectRow(**each) for each in document.get("subjects", ())),
         standing=Standing(**document.get("standing", {})),
+        marks=document.get("marks", {}),
+        waited_days=document.get("waited_days", {}),
     )
 
 

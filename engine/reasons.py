@@ -43,6 +43,8 @@ class Reason(IntEnum):
     COOLDOWN = 50
     RESTING = 51
     COOL_OFF = 52
+    HELD_BY_PERSON = 55
+    STRUCK_BY_PERSON = 56
     # quiet hours
     NO_LEGAL_SLOT = 60
     # household

@@ -12,6 +12,8 @@ _REASONS = {
     "consent_revoked": "they took back their consent for this purpose on this channel",
     "frequency_cap": "they have had as many messages as they may",
     "cooldown": "its rule rests, because it contacted them not long ago",
+    "held_by_person": "a person holds it back for now",
+    "struck_by_person": "a person has struck it from the plan",
     "no_legal_slot": "no hour in which it may leave comes in time",
     "not_worth_it": "it would cost more than it is expected to bring",
     "lower_value": "something else is worth more",

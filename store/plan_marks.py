@@ -54,7 +54,7 @@ MARKS_SQL = """
    WHERE made_at <= :as_of AND until_at > :as_of
      AND (withdrawn_at IS NULL OR withdrawn_at > :as_of)
 """
-_ORDER = "ORDER BY contact_id, rule, subject, id DESC"
+MARKS_ORDER = "ORDER BY contact_id, rule, subject, id DESC"
 
 
 async def add_marks(
@@ -74,7 +74,7 @@ async def list_marks_in_force(
     connection: AsyncConnection, as_of: datetime
 ) -> dict[tuple[str, str, str], str]:
     """Return (contact, rule, subject) -> verdict in force at `as_of`."""
-    rows = await connection.execute(text(f"{MARKS_SQL} {_ORDER}"), {"as_of": as_of})
+    rows = await connection.execute(text(f"{MARKS_SQL} {MARKS_ORDER}"), {"as_of": as_of})
     return {(str(row[0]), row[1], row[2]): row[3] for row in rows}
 
 
@@ -82,14 +82,15 @@ async def find_verdict(
     connection: AsyncConnection, contact_id: ContactId, rule: str, subject: str, *, now: datetime
 ) -> str | None:
     """Return what is in force for one message; None for nothing."""
-    found: str | None = await connection.scalar(
+    rows = await connection.execute(
         text(
             f"{MARKS_SQL} AND contact_id = :contact AND rule = :rule AND subject = :subject "
-            f"{_ORDER}"
+            f"{MARKS_ORDER}"
         ),
         {"as_of": now, "contact": contact_id, "rule": rule, "subject": subject},
     )
-    return found
+    row = rows.one_or_none()
+    return None if row is None else str(row.verdict)
 
 
 async def list_marks(connection: AsyncConnection, *, limit: int) -> list[Mark]:

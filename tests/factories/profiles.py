@@ -188,7 +188,13 @@ def profile_alone(playbook: Playbook, person: Person, as_of: datetime = NOON) ->
         as_of=as_of, zone=zone, attributes=values,
     )  # fmt: skip
     return sources._profile(
-        playbook, row, features, consent, person.sends, as_of=as_of, subjects=subjects
+        playbook,
+        row,
+        features,
+        consent,
+        sources.OwnHistory(person.sends),
+        as_of=as_of,
+        subjects=subjects,
     )
 
 
@@ -214,7 +220,7 @@ def profiles_together(
             person.row,
             values,
             consent,
-            person.sends,
+            sources.OwnHistory(person.sends),
             as_of=as_of,
             subjects=subjects.get(person.row["contact_id"], ()),
         )
