@@ -7,13 +7,14 @@ from uuid import UUID
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.options import AsJson, AsOf, Document, Use, moment_of
-from cli.output import FINDINGS, console, errors_told, print_json, run
+from cli.options import AsJson, AsOf, Document, Tenant, Use, moment_of
+from cli.output import FINDINGS, console, errors_told, print_json, progress, run
 from engine.errors import ContactNotFound, DecisionNotFound
 from engine.ids import TenantId
 from services.explain_decision import explain_contact, explain_decision
 from services.explanation_words import explanation_lines
 from services.replay_decision import replay_decision
+from services.replay_decisions import replay_decisions
 from services.wiring import Runtime
 from store.decisions import has_decision
 from store.profiles import find_contact, get_contact_id
@@ -77,6 +78,40 @@ def replay_command(
         for each in result["differences"]:
             console.print(f"  {each['where']} {each['field']}: {each['stored']} -> {each['now']}")
     if result["verdict"] != "identical":
+        raise typer.Exit(FINDINGS)
+
+
+def replay_all_command(
+    tenant: Tenant,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10_000,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Only decisions for moments from then on.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute stored decisions and count those that come out to the bit; exit 1 if one differs.
+
+    'inputs_changed' comes out to the bit too: only the sources say something else today.
+    """
+    with errors_told():
+        first = moment_of(since)
+
+    async def inside(runtime: Runtime) -> Document:
+        async with runtime.database.without_tenant() as connection:
+            tenant_id = await get_tenant_id(connection, tenant)
+        with progress("replaying") as tell:
+            return await replay_decisions(runtime, tenant_id, limit=limit, since=first, tell=tell)
+
+    result = run(inside)
+    if as_json:
+        print_json(result)
+    else:
+        console.print(f"{result['replayed']:,} decisions, {result['compared_fields']:,} fields")
+        for verdict, count in result["verdicts"].items():
+            console.print(f"  {count:>8,}  {verdict}")
+        for each in result["differing"]:
+            console.print(f"  {each['decision_id']}: {each['differences'][0]}", markup=False)
+    if result["verdicts"].get("differs"):
         raise typer.Exit(FINDINGS)
 
 

@@ -8,7 +8,7 @@ from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
 from cli.decision_summary_command import summary_command
 from cli.decisions_commands import explain_command as explain_decision_command
-from cli.decisions_commands import replay_command
+from cli.decisions_commands import replay_all_command, replay_command
 from cli.demo_command import demo_command
 from cli.doctor_command import doctor
 from cli.health_commands import score_command, train_command
@@ -43,6 +43,7 @@ from cli.rules_release_commands import (
     rollback_command,
 )
 from cli.serve_command import serve_command
+from cli.what_if_command import what_if_command
 from cli.worker_command import worker_command
 
 app = typer.Typer(
@@ -68,6 +69,7 @@ app.command("score")(score_command)
 app.command("decide")(decide_command)
 app.command("learn")(learn_command)
 app.command("audit")(audit_command)
+app.command("what-if")(what_if_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")
@@ -77,6 +79,7 @@ _decisions = _group("decisions", "Stored decisions.")
 _decisions.command("explain")(explain_decision_command)
 _decisions.command("summary")(summary_command)
 _decisions.command("replay")(replay_command)
+_decisions.command("replay-all")(replay_all_command)
 
 _policy = _group("policy", "What limits and steers decisions.")
 _policy.command("show")(policy_show_command)
