@@ -31,7 +31,8 @@ async def replay_decisions(
     `tell` is told how many are done.
     """
     verdicts: Counter[str] = Counter()
-    fields, differing = 0, []
+    fields = 0
+    differing: list[dict[str, Any]] = []
     after: UUID | None = None
     while verdicts.total() < limit:
         async with runtime.database.transaction(tenant_id) as connection:
