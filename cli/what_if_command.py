@@ -12,8 +12,9 @@ from cli.output import console, errors_told, print_json
 from cli.rules_contact_commands import trial_texts
 from engine.errors import InvalidInput
 from engine.ids import TenantId
+from engine.policy.settings import Lever
 from services.reason_words import money
-from services.what_if import Lever, Proposed, what_if
+from services.what_if import Proposed, what_if
 from services.wiring import Runtime
 
 
@@ -60,7 +61,11 @@ def what_if_command(
 def _lever(told: str) -> Lever:
     name, _, percent = told.rpartition("=")
     try:
-        return Lever(name, float(percent.removesuffix("%"))) if name else _no_lever(told)
+        return (
+            Lever(name, float(percent.removesuffix("%")), "", "what if")
+            if name
+            else _no_lever(told)
+        )
     except ValueError:
         return _no_lever(told)
 

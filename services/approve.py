@@ -16,6 +16,7 @@ from services.queue_send import queue_send
 from services.redecide import redecide
 from store.approvals import (
     Approval,
+    Question,
     add_approval,
     count_approvals,
     list_approvals,
@@ -23,12 +24,11 @@ from store.approvals import (
     settle,
 )
 from store.audit import AuditLine, add_audit
-from store.budgets import Gift
 from store.contact_cards import list_contact_names
 from store.leases import Aside, get_moment, set_aside
 from store.plan_marks import STRUCK, NewMark, add_marks
 from store.playbooks import get_versions
-from store.sends import NewSend, get_send
+from store.sends import get_send
 
 # a refused proposal rests as long as a goal is waited for, at least; a rule may ask for longer
 _REST = timedelta(days=14)
@@ -41,30 +41,15 @@ class ApprovalClosed(Conflict):
 
 
 async def ask_approval(
-    connection: AsyncConnection,
-    tenant_id: TenantId,
-    send: NewSend,
-    *,
-    gift: Gift | None,
-    rule: str,
-    subject: str,
-    score_cents: float,
+    connection: AsyncConnection, tenant_id: TenantId, question: Question
 ) -> bool:
     """Put a message before a person until it would be too late; False if it waits already.
 
     When its time is over without an answer, the contact is decided about anew.
     """
-    asked = await add_approval(
-        connection,
-        tenant_id,
-        send,
-        gift=gift,
-        rule=rule,
-        subject=subject,
-        score_cents=score_cents,
-        expires_at=send.not_after,
-    )
+    asked = await add_approval(connection, tenant_id, question)
     if asked:
+        send = question.send
         await redecide(connection, tenant_id, send.contact_id, at=send.not_after)
     return asked
 

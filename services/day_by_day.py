@@ -12,7 +12,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.features.tables import FeatureTables
 from engine.policy.stages import to_us
+from engine.profile import Profile
+from services.decide_together import decide_together
 from services.decision_rows import Recorded, decision_rows
 from services.evaluate import evaluate
 from services.playbook import Playbook
@@ -26,12 +29,12 @@ class Day:
 
     Attributes:
         recorded: the decisions with an action, in the order of ids.
-        outcomes: reason code -> contacts, all of them.
+        nothing: reason code -> contacts who get nothing.
     """
 
     as_of: datetime
     recorded: list[Recorded]
-    outcomes: Counter[str]
+    nothing: Counter[str]
 
 
 async def day_by_day(
@@ -54,8 +57,9 @@ async def day_by_day(
             )
             # in a thread: an API that plans goes on answering others
             for each in await asyncio.to_thread(_decided, playbook, part, moment):
-                day.outcomes[str(each.row["reason"])] += 1
-                if each.action is not None:
+                if each.action is None:
+                    day.nothing[str(each.row["reason"])] += 1
+                else:
                     day.recorded.append(each)
         for each in day.recorded:
             planned[each.row["contact_id"]].append(as_sent(each))
@@ -63,8 +67,11 @@ async def day_by_day(
 
 
 def _decided(playbook: Playbook, part: Part, as_of: datetime) -> list[Recorded]:
-    evaluated = evaluate(playbook, part.profiles, part.tables, as_of=as_of)
-    return decision_rows(playbook, evaluated, as_of=as_of, trigger="plan", run_id=None)
+    def decided(profiles: Sequence[Profile], tables: FeatureTables) -> list[Recorded]:
+        evaluated = evaluate(playbook, profiles, tables, as_of=as_of)
+        return decision_rows(playbook, evaluated, as_of=as_of, trigger="plan", run_id=None)
+
+    return decide_together(playbook, part, decided)
 
 
 def as_sent(decided: Recorded) -> EarlierSend:

@@ -19,6 +19,7 @@ from services.flips import flips
 from services.reason_words import money, name_of, reason_words, stage_words
 
 _MOST_FLIPS = 5
+LOST = frozenset({"lower_value", "lower_priority", "not_drawn", "not_worth_it"})
 
 
 def explanation(
@@ -98,7 +99,8 @@ def _stages(removed_by: str | None) -> list[dict[str, str]]:
 
 def _terms(candidate: Mapping[str, Any]) -> dict[str, Any]:
     """Each term of the score; intervals are 95 %, money in cents."""
-    scale = candidate["value_cents"] * candidate["context"] * candidate["lever"]
+    capacity = 1.0 if candidate.get("capacity") is None else candidate["capacity"]
+    scale = candidate["value_cents"] * candidate["context"] * candidate["lever"] * capacity
     spent = candidate["cost_cents"] + candidate["fatigue_cents"]
     low, high = candidate["effect_low"], candidate["effect_high"]
     return {
@@ -108,6 +110,7 @@ def _terms(candidate: Mapping[str, Any]) -> dict[str, Any]:
         "value_cents": candidate["value_cents"],
         "context": candidate["context"],
         "lever": candidate["lever"],
+        "capacity": capacity,
         "cost_cents": candidate["cost_cents"],
         "fatigue_cents": candidate["fatigue_cents"],
         "score_cents": {
@@ -166,7 +169,7 @@ def _runner_up(
     outcome: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """The best of what came as far as arbitration and lost there; 'do nothing' is one of them."""
-    lost = [c for c in candidates if c["reason"] in {"lower_value", "not_worth_it"}]
+    lost = [c for c in candidates if c["reason"] in LOST]
     if outcome["action"] is None:
         lost = [c for c in lost if c["action"] is not None]
     best = max(lost, key=lambda c: c["score_cents"], default=None)

@@ -70,7 +70,9 @@ def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
 def _worth(terms: Mapping[str, Any]) -> str:
     effect, score = terms["effect"], terms["score_cents"]
     factors = "".join(
-        f" x {terms[name]:g} {name}" for name in ("context", "lever") if terms[name] != 1
+        f" x {terms[name]:g} {name}"
+        for name in ("context", "lever", "capacity")
+        if terms[name] != 1
     )
     return (
         f"{money(score['value'])}{_interval(score['low'], score['high'], money)} = "

@@ -2,17 +2,53 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from engine.features.spec import CONTACT, Scalar
 from rules import reference
 from rules.expression import Expression, Part, negated
 from rules.feature_words import change_words
 from rules.nearest import Change, changed, nearest
-from services.counterfactual import Path, Step, World, path_to
+from services.counterfactual import Path, Step, World
 from services.decision_rows import Recorded
+from services.lifts import channels_of, lift
 
 _NEAREST_RULES = 3  # of those that propose nothing, how many are followed to the end
+_MOST_STEPS = 6
 _HEALTH = "health."  # an estimate: it follows from the facts and can't be changed by itself
+
+
+def path_to(
+    world: World, candidate: Mapping[str, Any], first: tuple[Step, ...] = ()
+) -> Path | None:
+    """Return the shortest way found for a candidate to be the one that is chosen.
+
+    `first` are steps already taken in `world`. None if something stands in its way that no change
+    of one thing lifts.
+    """
+    found = [
+        path
+        for channel in channels_of(candidate) or {"": ""}
+        if (path := _path(world, candidate, channel, first)) is not None
+    ]
+    return min(found, key=lambda path: path.size, default=None)
+
+
+def _path(
+    world: World, candidate: Mapping[str, Any], channel: str, steps: tuple[Step, ...]
+) -> Path | None:
+    own = (candidate["rule"], candidate["subject"])
+    for _ in range(_MOST_STEPS + 1):
+        recorded = world.decided()
+        row = recorded.row
+        if (row["rule"], row["subject"]) == own:
+            return Path(steps, row["action"], row["subject"])
+        now = next((c for c in recorded.candidates if (c["rule"], c["subject"]) == own), None)
+        step = None if now is None else lift(world, now, channel, recorded)
+        if step is None or len(steps) == _MOST_STEPS:
+            return None
+        steps, world = (*steps, step), step.apply(world)
+    return None
 
 
 def flips(world: World, recorded: Recorded, row: Mapping[str, Scalar]) -> list[Path]:

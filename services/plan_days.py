@@ -13,6 +13,7 @@ from engine.ids import TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from services.day_by_day import Day, day_by_day
 from services.decision_rows import Recorded
+from services.explanation import LOST
 from services.playbook import Playbook, playbook_at
 from services.reason_words import reason_words
 from services.wiring import Runtime
@@ -143,7 +144,7 @@ def _planned_row(
 
 
 def _runner_up(decided: Recorded) -> str | None:
-    lost = [c for c in decided.candidates if c["reason"] == "lower_value" and c["action"]]
+    lost = [c for c in decided.candidates if c["reason"] in LOST and c["action"]]
     return str(lost[0]["action"]) if lost else None
 
 
@@ -176,8 +177,7 @@ def _day(day: Day) -> dict[str, Any]:
         "by_channel": dict(sorted(_counts(day.recorded, "channel").items())),
         "nothing": [
             {"reason": reason, "words": reason_words(reason), "contacts": contacts}
-            for reason, contacts in day.outcomes.most_common()
-            if reason != "highest_value"
+            for reason, contacts in day.nothing.most_common()
         ],
     }
 

@@ -27,6 +27,7 @@ from services.queue_send import queue_send
 from services.tenant_settings import identity_of
 from services.unsubscribe import make_token
 from services.wiring import Runtime
+from store.approvals import Question
 from store.budgets import Gift
 from store.plan_marks import APPROVED, find_verdict
 from store.sends import NewSend
@@ -188,15 +189,10 @@ async def _put_before(
 ) -> Promise:
     """Let a person decide; the same question is not asked twice at a time."""
     row = recorded.row
-    asked = await ask_approval(
-        connection,
-        tenant_id,
-        send,
-        gift=gift,
-        rule=str(row["rule"]),
-        subject=str(row["subject"]),
-        score_cents=float(row["score_cents"]),
+    question = Question(
+        send, gift, str(row["rule"]), str(row["subject"]), float(row["score_cents"])
     )
+    asked = await ask_approval(connection, tenant_id, question)
     content = {name: send.content[name] for name in ("subject", "text")}
     detail = f"a person has to approve it before {send.not_after.isoformat()}"
     if not asked:

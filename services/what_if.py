@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.actions import Action
 from engine.errors import InvalidInput
 from engine.ids import TenantId
+from engine.policy.settings import Lever
+from engine.policy.terms import names
 from rules.findings import suggestion
 from rules.policy_data import read_policy
 from services.day_by_day import Day, day_by_day
@@ -27,19 +29,12 @@ _MOST_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Lever:
-    """A manager's boost of a rule or an action; `percent` 20 makes a success worth a fifth more."""
-
-    name: str
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
 class Proposed:
     """What would be different.
 
     Attributes:
         file: a rules file in place of the one of its name in force.
+        levers: on top of those in force.
         policy: folder with policy files in place of the shipped ones.
     """
 
@@ -108,24 +103,32 @@ def _changed(playbook: Playbook, proposed: Proposed) -> Playbook:
     if proposed.policy is not None:
         playbook = replace(playbook, policy=read_policy(proposed.policy).settings)
     for lever in proposed.levers:
-        columns = playbook.actions
-        named = [lever.name in {action.rule, action.id} for action in columns.actions]
-        if not any(named):
-            known = [name for action in columns.actions for name in (action.rule, action.id)]
+        listed = playbook.actions.actions
+        if not any(_names(lever, action) for action in listed):
+            known = [name for action in listed for name in (action.rule, action.id)]
             raise InvalidInput(
-                f"The lever names '{lever.name}', which is no rule and no action.",
-                hint=suggestion(lever.name, known),
+                f"The lever names '{lever.on}', which is no rule and no action.",
+                hint=suggestion(lever.on, known),
             )
-        factor = np.where(named, max(0.0, 1.0 + lever.percent / 100.0), 1.0)
-        actions = replace(columns, value_cents=columns.value_cents * factor)
-        playbook = replace(playbook, actions=actions)
+        levers = (*playbook.policy.levers, lever)
+        playbook = replace(playbook, policy=replace(playbook.policy, levers=levers))
     return playbook
+
+
+def _names(lever: Lever, action: Action) -> bool:
+    return names(
+        lever.on,
+        rule=action.rule,
+        action=action.id,
+        purpose=action.purpose,
+        goal=action.goal_event,
+    )
 
 
 def _day(day: Day) -> dict[str, Any]:
     return {
         "sends": len(day.recorded),
-        "contacts_with_nothing": day.outcomes.total() - len(day.recorded),
+        "contacts_with_nothing": day.nothing.total(),
         "worth_cents": round(sum(each.row["score_cents"] for each in day.recorded), 6),
         "cost_cents": round(sum(_cost(each) for each in day.recorded), 6),
     }
@@ -137,7 +140,7 @@ def _cost(decided: Recorded) -> float:
 
 def _totals(days: Sequence[Day]) -> dict[str, Any]:
     recorded = [each for day in days for each in day.recorded]
-    outcomes: Counter[str] = sum((day.outcomes for day in days), Counter())
+    nothing: Counter[str] = sum((day.nothing for day in days), Counter())
     return {
         "sends": len(recorded),
         "sends_a_day": round(len(recorded) / len(days), 3),
@@ -146,7 +149,7 @@ def _totals(days: Sequence[Day]) -> dict[str, Any]:
         "cost_cents": round(sum(_cost(each) for each in recorded), 6),
         "by_action": dict(Counter(str(each.row["action"]) for each in recorded).most_common()),
         "by_channel": dict(Counter(str(each.row["channel"]) for each in recorded).most_common()),
-        "outcomes": dict(outcomes.most_common()),
+        "nothing": dict(nothing.most_common()),
     }
 
 

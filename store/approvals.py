@@ -85,18 +85,26 @@ _COLUMNS = (
 )
 
 
-async def add_approval(  # noqa: PLR0913 - what a question says
-    connection: AsyncConnection,
-    tenant_id: TenantId,
-    send: NewSend,
-    *,
-    gift: Gift | None,
-    rule: str,
-    subject: str,
-    score_cents: float,
-    expires_at: datetime,
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is put before a person until `send.not_after`.
+
+    Attributes:
+        gift: what the message gives away; None for nothing.
+    """
+
+    send: NewSend
+    gift: Gift | None
+    rule: str
+    subject: str
+    score_cents: float
+
+
+async def add_approval(
+    connection: AsyncConnection, tenant_id: TenantId, question: Question
 ) -> bool:
     """Put a message before a person; False if the same thing waits for the contact already."""
+    send = question.send
     added = await connection.execute(
         text(
             "INSERT INTO keepwell.approvals (tenant_id, id, contact_id, action, rule, subject, "
@@ -109,14 +117,15 @@ async def add_approval(  # noqa: PLR0913 - what a question says
             "id": send.id,
             "contact": send.contact_id,
             "action": send.action,
-            "rule": rule,
-            "subject": subject,
+            "rule": question.rule,
+            "subject": question.subject,
             "channel": send.channel,
-            "score": score_cents,
+            "score": question.score_cents,
             "message": orjson.dumps(
-                {each.name: getattr(send, each.name) for each in fields(send)} | {"gift": gift}
+                {each.name: getattr(send, each.name) for each in fields(send)}
+                | {"gift": question.gift}
             ).decode(),
-            "expires_at": expires_at,
+            "expires_at": send.not_after,
         },
     )
     return bool(added.rowcount)

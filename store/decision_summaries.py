@@ -38,7 +38,8 @@ _DECIDED = """
 _TRACED = """
   traced AS (
     SELECT d.id, d.contact_id, d.action, d.reason AS outcome, c.removed_by, c.reason, c.rule,
-           c.score_cents, c.lever, c.effect * c.value_cents * c.context - c.cost_cents
+           c.score_cents, c.lever, c.effect * c.value_cents * c.context * coalesce(c.capacity, 1)
+             - c.cost_cents
              - c.fatigue_cents AS without_lever,
            greatest(max(c.score_cents) FILTER (WHERE c.removed_by IS NULL)
                       OVER (PARTITION BY d.id), 0) AS got_cents

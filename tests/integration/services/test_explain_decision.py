@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from engine.errors import ContactNotFound
-from services.counterfactual import World, path_to
+from services.counterfactual import World
 from services.explain_decision import explain_contact, explain_decision
 from services.explanation import rule_row
 from services.explanation_words import explanation_lines
-from services.flips import flips
+from services.flips import flips, path_to
 from services.profiles import decision_inputs
 from services.reason_words import reason_words
 from tests.factories.practice import MORNING, Practice

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from engine.errors import InvalidInput
-from services.what_if import Lever, Proposed, what_if
+from engine.policy.settings import Lever
+from services.what_if import Proposed, what_if
 from tests.factories.practice import MORNING, Practice
 from tests.factories.rule_files import rule_text, rules_file
 
@@ -46,10 +47,10 @@ async def test_a_lever_to_nothing_takes_an_action_out_of_the_week(practice):
     await practice.add_no_show(await practice.add_contact(), 4.0)
     plain = await asked(practice, Proposed())
     rule = plain["by_rule"][0]["rule"]
-    told = await asked(practice, Proposed(levers=[Lever(rule, -100.0)]))
+    told = await asked(practice, Proposed(levers=[Lever(rule, -100.0, "", "")]))
     assert next(r for r in told["by_rule"] if r["rule"] == rule)["proposed"] == 0
     with pytest.raises(InvalidInput, match="which is no rule"):
-        await asked(practice, Proposed(levers=[Lever("nothing.at.all", 5.0)]))
+        await asked(practice, Proposed(levers=[Lever("nothing.at.all", 5.0, "", "")]))
 
 
 async def test_what_was_really_sent_in_the_week_is_taken_out_and_before_it_counts(practice):

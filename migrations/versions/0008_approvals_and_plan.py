@@ -6,10 +6,10 @@ from alembic import op
 
 from store.crm_access import THIS_TENANT
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
-SQL = Path(__file__).parent.parent / "sql" / "0007_approvals_and_plan.sql"
+SQL = Path(__file__).parent.parent / "sql" / "0008_approvals_and_plan.sql"
 TABLES = ("keepwell.approvals", "keepwell.plan_marks")
 
 
