@@ -10,7 +10,18 @@ from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import add_openapi
 from api.rate_limit import RateLimit
-from api.routes import contacts, decisions, events, experiments, operation, rules, unsubscribe
+from api.routes import (
+    approvals,
+    contacts,
+    decisions,
+    events,
+    experiments,
+    operation,
+    plan,
+    policy,
+    rules,
+    unsubscribe,
+)
 from services.wiring import Runtime
 
 ROUTERS = (
@@ -19,6 +30,9 @@ ROUTERS = (
     contacts.router,
     rules.router,
     experiments.router,
+    policy.router,
+    approvals.router,
+    plan.router,
     unsubscribe.router,
     operation.router,
 )

@@ -116,3 +116,5 @@ RecordsEventsCall = Annotated[Call, Depends(Requires("events:write"), scope="fun
 ReadsRulesCall = Annotated[Call, Depends(Requires("rules:read"), scope="function")]
 WritesRulesCall = Annotated[Call, Depends(Requires("rules:write"), scope="function")]
 ReadsContactsCall = Annotated[Call, Depends(Requires("contacts:read"), scope="function")]
+ReadsApprovalsCall = Annotated[Call, Depends(Requires("approvals:read"), scope="function")]
+AnswersApprovalsCall = Annotated[Call, Depends(Requires("approvals:write"), scope="function")]

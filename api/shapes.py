@@ -69,6 +69,38 @@ class Decision(Shape):
     outcomes: list[dict[str, Any]] | None = Field(None, description="When read: what followed.")
 
 
+class Explanation(Decision):
+    """A decision with why it came out so, and what would flip it."""
+
+    id: UUID | None = Field(description="Null: not stored, explained as it would be.")  # type: ignore[assignment]
+    stored: bool
+    explanation: dict[str, Any] | None = Field(
+        description="outcome, candidates (stages, conditions, terms), runner_up, why_nothing, "
+        "smallest_change, other_changes; null if what it was made with is gone."
+    )
+    explanation_note: str | None
+    words: list[str] = Field(description="All of it as lines for people.")
+
+
+class DecisionSummary(Shape):
+    """Decisions grouped; amounts in cents of expected worth."""
+
+    of: str
+    since: datetime
+    until: datetime
+    run_id: UUID | None
+    decisions: int
+    with_action: int
+    without_action: int
+    outcomes: list[dict[str, Any]] = Field(description="By action and reason, the most first.")
+    stages: list[dict[str, Any]] = Field(
+        description="Per stage and reason: candidates removed, contacts left with nothing, and "
+        "`forgone_cents`, its opportunity cost."
+    )
+    rules: list[dict[str, Any]]
+    levers: list[dict[str, Any]] = Field(description="What each lever changed and cost.")
+
+
 class Difference(Shape):
     """One field that a replay computed otherwise."""
 

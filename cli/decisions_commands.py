@@ -1,37 +1,65 @@
 """`keepwell decisions`: explain and replay what was decided."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 from uuid import UUID
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.options import AsJson, Document, Use, run_for
-from cli.output import FINDINGS, console, print_json, run
-from engine.errors import DecisionNotFound
+from cli.options import AsJson, AsOf, Document, Tenant, Use, moment_of
+from cli.output import FINDINGS, console, errors_told, print_json, progress, run
+from engine.errors import ContactNotFound, DecisionNotFound
 from engine.ids import TenantId
+from services.explain_decision import explain_contact, explain_decision
+from services.explanation_words import explanation_lines
 from services.replay_decision import replay_decision
-from services.show_decision import show_decision
+from services.replay_decisions import replay_decisions
 from services.wiring import Runtime
 from store.decisions import has_decision
-from store.tenants import list_tenant_ids
+from store.profiles import find_contact, get_contact_id
+from store.tenants import get_tenant_id, list_tenant_ids
 
 MaybeTenant = Annotated[str | None, typer.Option(help="Slug of the tenant. [default: found]")]
 DecisionId = Annotated[UUID, typer.Argument(help="Id of the decision.")]
 
 
-def show_command(decision: DecisionId, tenant: MaybeTenant = None, as_json: AsJson = False) -> None:
-    """Show a decision: every candidate, what removed it, each score term, what became of it."""
+def explain_command(
+    named: Annotated[
+        str, typer.Argument(metavar="CONTACT|ID", help="A decision's id, or a contact's.")
+    ],
+    tenant: MaybeTenant = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a stored decision, or what would be decided for a contact now or at --as-of.
 
-    async def use(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Document:
-        return await show_decision(connection, tenant_id, decision)
+    Every candidate with its conditions, the stages it passed and each term of its score; the
+    runner-up; why nothing, if nothing; and the smallest change that would flip the choice.
+    """
+    with errors_told():
+        moment = moment_of(as_of)
+    found = uuid_of(named)
 
-    document = run_for_decision(decision, tenant, use)
+    async def stored(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Document:
+        assert found is not None  # noqa: S101 - asked only for one
+        return await explain_decision(connection, tenant_id, found)
+
+    async def fresh(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
+        return await explain_contact(connection, runtime, tenant_id, named, as_of=moment)
+
+    async def has_this(connection: AsyncConnection) -> bool:
+        return found is not None and moment is None and await has_decision(connection, found)
+
+    async def has_contact(connection: AsyncConnection) -> bool:
+        return await known_contact_name(connection, named)
+
+    document = run_where([(has_this, stored), (has_contact, fresh)], tenant, named)
     if as_json:
-        print_json(document)
+        print_json(document | {"words": explanation_lines(document)})
         return
-    for line in explained(document):
-        console.print(line)
+    for line in explanation_lines(document):
+        console.print(line, markup=False)
 
 
 def replay_command(
@@ -53,58 +81,93 @@ def replay_command(
         raise typer.Exit(FINDINGS)
 
 
-def explained(document: Document) -> list[str]:
-    """Return a decision as lines for people."""
-    health, send = document["health"], document["send"]
-    hazards = " / ".join(_share(health[f"hazard_{days}d"]) for days in (30, 60, 90))
-    lines = [
-        f"decision {document['id']}",
-        f"  contact    {document['contact_id']} as of {document['as_of']}",
-        f"  health     {health['score']} (P(churn) in 30/60/90 days: {hazards}, {health['tier']})",
-        f"  outcome    {document['action'] or 'do nothing'}: {document['reason']}",
-    ]
-    if document["action"]:
-        lines += [
-            f"  treatment  {document['channel']}, {document['slot']}, variant "
-            f"{document['variant']}, chosen with probability "
-            f"{document['selection_probability']:.3f}, to leave {document['send_at']}",
-            f"  worth      {document['score_cents'] / 100:.2f} at the channel's cost of "
-            f"{document['treatment']['cost_cents'] / 100:.2f}",
-        ]
-    lines.append("  candidates")
-    for each in document["candidates"]:
-        name = each["action"] or "do nothing"
-        verdict = f"{each['removed_by']}: {each['reason']}" if each["removed_by"] else "chosen"
-        lines.append(f"    {name:<24} {each['score_cents'] / 100:>9.2f}  {verdict}")
-        if each["action"]:
-            lines.append(
-                f"      {each['effect']:+.3f} [{each['effect_low']:+.3f}, "
-                f"{each['effect_high']:+.3f}] x {each['value_cents'] / 100:.2f} "
-                f"- {each['cost_cents'] / 100:.2f} cost - {each['fatigue_cents'] / 100:.2f} "
-                f"fatigue; {each['channels']}"
-            )
-    if send:
-        state = send.get("state") or send.get("status")
-        lines.append(f"  message    {state} {send.get('reason') or send.get('detail') or ''}")
-    return lines
+def replay_all_command(
+    tenant: Tenant,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10_000,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Only decisions for moments from then on.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute stored decisions and count those that come out to the bit; exit 1 if one differs.
 
+    'inputs_changed' comes out to the bit too: only the sources say something else today.
+    """
+    with errors_told():
+        first = moment_of(since)
 
-def _share(value: float | None) -> str:
-    return "?" if value is None else f"{value:.0%}"
+    async def inside(runtime: Runtime) -> Document:
+        async with runtime.database.without_tenant() as connection:
+            tenant_id = await get_tenant_id(connection, tenant)
+        with progress("replaying") as tell:
+            return await replay_decisions(runtime, tenant_id, limit=limit, since=first, tell=tell)
+
+    result = run(inside)
+    if as_json:
+        print_json(result)
+    else:
+        console.print(f"{result['replayed']:,} decisions, {result['compared_fields']:,} fields")
+        for verdict, count in result["verdicts"].items():
+            console.print(f"  {count:>8,}  {verdict}")
+        for each in result["differing"]:
+            console.print(f"  {each['decision_id']}: {each['differences'][0]}", markup=False)
+    if result["verdicts"].get("differs"):
+        raise typer.Exit(FINDINGS)
 
 
 def run_for_decision(decision: UUID, tenant: str | None, use: Use[Document]) -> Document:
     """Run in a transaction of the decision's tenant; without a name the tenant is looked for."""
-    if tenant is not None:
-        return run_for(tenant, use)
+
+    async def has_this(connection: AsyncConnection) -> bool:
+        return await has_decision(connection, decision)
+
+    return run_where([(has_this, use)], tenant, str(decision))
+
+
+Has = Callable[[AsyncConnection], Awaitable[bool]]
+
+
+def run_where(
+    choices: Sequence[tuple[Has, Use[Document]]], tenant: str | None, named: str
+) -> Document:
+    """Run the first of the uses whose question is answered with yes, in the tenant's transaction.
+
+    Without a tenant's name all tenants are asked. If all say no, the last use is left to tell what
+    it misses, or nothing is found.
+    """
 
     async def inside(runtime: Runtime) -> Document:
         async with runtime.database.without_tenant() as connection:
-            tenants = await list_tenant_ids(connection)
-        for tenant_id in tenants:
-            async with runtime.database.transaction(tenant_id) as connection:
-                if await has_decision(connection, decision):
-                    return await use(connection, runtime, tenant_id)
-        raise DecisionNotFound(f"No tenant has a decision '{decision}'.")
+            tenants = (
+                await list_tenant_ids(connection)
+                if tenant is None
+                else [await get_tenant_id(connection, tenant)]
+            )
+        for has, use in choices:
+            for tenant_id in tenants:
+                async with runtime.database.transaction(tenant_id) as connection:
+                    if await has(connection):
+                        return await use(connection, runtime, tenant_id)
+        raise DecisionNotFound(
+            f"There is nothing called '{named}'.",
+            hint="Use the id of a decision or of a contact, or external:<id> of a contact.",
+        )
 
     return run(inside)
+
+
+def uuid_of(named: str) -> UUID | None:
+    """Return the UUID that this is, or None."""
+    try:
+        return UUID(named)
+    except ValueError:
+        return None
+
+
+async def known_contact_name(connection: AsyncConnection, named: str) -> bool:
+    """Tell whether the tenant of this transaction has a contact of this name."""
+    try:
+        contact_id = await get_contact_id(connection, named)
+    except ContactNotFound:
+        return False
+    return await find_contact(connection, contact_id)

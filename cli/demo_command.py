@@ -11,9 +11,9 @@ from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.decisions_commands import explained
 from cli.options import AsJson, Document
 from cli.output import complaints, console, print_json, run
+from cli.trace_lines import trace_lines
 from services.run_demo import STAGES, DemoResult, demo_moment, run_demo
 from services.settings import Settings
 from services.wiring import Runtime
@@ -96,7 +96,7 @@ def _show(result: DemoResult, decisions: int) -> None:
     traced = _most_interesting(result.decisions)
     if traced is not None:
         console.print("\n[bold]One decision, traced[/bold]")
-        for line in explained(traced):
+        for line in trace_lines(traced):
             console.print(line, markup=False)
     if result.letters:
         letter = result.letters[0]

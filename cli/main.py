@@ -2,9 +2,13 @@
 
 import typer
 
+from cli.approvals_commands import approvals
+from cli.audit_command import audit_command
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
-from cli.decisions_commands import replay_command, show_command
+from cli.decision_summary_command import summary_command
+from cli.decisions_commands import explain_command as explain_decision_command
+from cli.decisions_commands import replay_all_command, replay_command
 from cli.demo_command import demo_command
 from cli.doctor_command import doctor
 from cli.experiments_commands import (
@@ -22,6 +26,12 @@ from cli.insights_command import insights_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
 from cli.measure_command import measure_command
+from cli.plan_commands import plan
+from cli.policy_commands import (
+    policy_set_command,
+    policy_show_command,
+    policy_versions_command,
+)
 from cli.rules_analysis_commands import conflicts_command, coverage_command, diff_command
 from cli.rules_authoring_commands import (
     docs_command,
@@ -44,6 +54,7 @@ from cli.rules_release_commands import (
     rollback_command,
 )
 from cli.serve_command import serve_command
+from cli.what_if_command import what_if_command
 from cli.worker_command import worker_command
 
 app = typer.Typer(
@@ -71,14 +82,23 @@ app.command("learn")(learn_command)
 app.command("measure")(measure_command)
 app.command("lift")(lift_command)
 app.command("insights")(insights_command)
+app.command("audit")(audit_command)
+app.command("what-if")(what_if_command)
 app.command("doctor")(doctor)
 
 _database = _group("db", "The database schema.")
 _database.command("upgrade")(upgrade_command)
 
 _decisions = _group("decisions", "Stored decisions.")
-_decisions.command("explain")(show_command)
+_decisions.command("explain")(explain_decision_command)
+_decisions.command("summary")(summary_command)
 _decisions.command("replay")(replay_command)
+_decisions.command("replay-all")(replay_all_command)
+
+_policy = _group("policy", "What limits and steers decisions.")
+_policy.command("show")(policy_show_command)
+_policy.command("set")(policy_set_command)
+_policy.command("versions")(policy_versions_command)
 
 _experiments = _group("experiments", "Experiments on messages.")
 _experiments.command("list")(list_experiments_command)
@@ -113,6 +133,8 @@ _rules.command("verify")(verify_command)
 _rules.command("due")(due_command)
 
 
+app.add_typer(approvals, name="approvals")
+app.add_typer(plan, name="plan")
 app.add_typer(keys, name="keys")
 
 

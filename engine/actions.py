@@ -60,7 +60,7 @@ class Action:
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ActionColumns:
     """The same actions as columns, indexed by position.
 
@@ -88,6 +88,7 @@ class ActionColumns:
     cooldown_days: Floats
     send_within_hours: Floats
     shadow: Bools
+    needs_approval: Bools
 
 
 def action_columns(actions: Sequence[Action]) -> ActionColumns:
@@ -118,4 +119,5 @@ def action_columns(actions: Sequence[Action]) -> ActionColumns:
         cooldown_days=column("cooldown_days"),
         send_within_hours=column("send_within_hours"),
         shadow=np.array([a.shadow for a in listed], dtype=np.bool_),
+        needs_approval=np.array([a.needs_approval for a in listed], dtype=np.bool_),
     )

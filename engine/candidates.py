@@ -22,13 +22,19 @@ class Contacts:
         ids: UUID text, (n,).
         keys: 64 bits per contact for every draw that concerns it, (n,).
         zone: index into `zones`, (n,).
-        zones: the time zones that occur.
+        zones: the places that occur, texts for `quiet_hours.place`.
         reachable: (n, channels), the channel is set up and the contact has an address for it.
         consent: (n, channels, purposes), one of the CONSENT_ codes.
         sends: (n, caps), messages within each cap's window, in the order of PolicyData.caps.
         recent_sends: messages in the last seven days, (n,).
         open_complaint: a complaint is open: nobody is asked for anything, (n,).
         context: what the treatment policy reads, (n, d).
+        unanswered: newest messages in a row that nothing came back on, (n,).
+        rest_days: days left of the rest after ignored messages, 0 for none, (n,).
+        since: days since the newest of each of PolicyData.events, NaN if never, (n, events).
+        no_ai: refused to be decided about by a machine that learns, (n,).
+        budget_left: cents that may still be given away, per PolicyData.budgets, (n, budgets).
+        hazard_90d: P(churn within 90 days), NaN where it is not known, (n,).
     """
 
     ids: Sequence[str]
@@ -41,6 +47,12 @@ class Contacts:
     recent_sends: Ints
     open_complaint: Bools
     context: Floats
+    unanswered: Ints
+    rest_days: Floats
+    since: Floats
+    no_ai: Bools
+    budget_left: Ints
+    hazard_90d: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,9 @@ class Proposals:
             if never, (m,).
         subject: index into `subjects`, (m,); None if every row is about the contact.
         subjects: what rows may be about, 'contact' or e.g. 'contract:7', sorted.
+        carried: another contact of the household carries this message, (m,); None: of no row.
+        marked: Reason that a person gave not to do it now, 0 for none, (m,); None: none at all.
+        waited_days: since it was first promised and never left, 0 for new, (m,); None: all new.
     """
 
     contact: Ints
@@ -61,6 +76,9 @@ class Proposals:
     days_since_same: Floats
     subject: Ints | None = None
     subjects: tuple[str, ...] = (CONTACT,)
+    carried: Bools | None = None
+    marked: Ints | None = None
+    waited_days: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +93,8 @@ class Candidates:
         channel_reason: (m, channels), Reason that struck the channel; 0 while it is allowed.
         slot_allowed: (m, slots).
         effect, propensity, if_left: shares, (m,).
-        value_cents, context, lever, cost_cents, fatigue_cents, score_cents: terms, (m,).
+        value_cents, context, lever, capacity, cost_cents, fatigue_cents, score_cents: terms, (m,).
+        needs_approval: a person decides before anything is sent, (m,).
     """
 
     contact: Ints
@@ -93,9 +112,11 @@ class Candidates:
     value_cents: Floats
     context: Floats
     lever: Floats
+    capacity: Floats
     cost_cents: Floats
     fatigue_cents: Floats
     score_cents: Floats
+    needs_approval: Bools
 
     @property
     def in_play(self) -> Bools:
@@ -125,13 +146,29 @@ def candidates_of(proposals: Proposals, actions: ActionColumns, slots: int) -> C
         propensity=actions.if_contacted[proposals.action],
         if_left=actions.if_left[proposals.action],
         effect=zeros,
-        value_cents=actions.value_cents[proposals.action],
+        value_cents=_value_left(proposals, actions),
         context=np.ones(m, dtype=np.float64),
         lever=np.ones(m, dtype=np.float64),
+        capacity=np.ones(m, dtype=np.float64),
         cost_cents=zeros,
         fatigue_cents=zeros,
         score_cents=zeros,
+        needs_approval=actions.needs_approval[proposals.action],
     )
+
+
+def _value_left(proposals: Proposals, actions: ActionColumns) -> Floats:
+    """The value of each row, cents; what was promised and blocked has lost its share of the window.
+
+    Success counts within the goal's window. Of what has waited for half of it, half is left.
+    """
+    value = actions.value_cents[proposals.action]
+    waited = proposals.waited_days
+    if waited is None or not waited.any():
+        return value
+    window = np.array([max(1, action.goal_window_days) for action in actions.actions])
+    left = np.clip(1.0 - waited / window[proposals.action], 0.0, 1.0)
+    return np.asarray(np.round(value * left))
 
 
 def remove(candidates: Candidates, rows: Bools, stage: Stage, reason: Reason | Ints) -> Candidates:

@@ -4,18 +4,20 @@ What is not in here can't have influenced the decision, so a replay needs nothin
 contact.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import numpy as np
 
 from engine.actions import CHANNELS, PURPOSES
-from engine.candidates import CONSENT_NONE, Contacts
+from engine.candidates import CONSENT_NONE, CONSENT_REVOKED, Contacts
 from engine.chance import contact_keys
-from engine.columns import Floats, Ints
+from engine.columns import Bools, Floats, Ints
 from engine.features.spec import CONTACT, Feature, Scalar
 from engine.features.subjects import SubjectRow
+from engine.policy.settings import PolicyData
 
 T = TypeVar("T", bound=Hashable)
 
@@ -23,10 +25,60 @@ T = TypeVar("T", bound=Hashable)
 # resolution.
 COMPLAINT_OPENED = "days_since_complaint_opened"
 COMPLAINT_RESOLVED = "days_since_complaint_resolved"
-POLICY_FEATURES = (
-    Feature(COMPLAINT_OPENED, "days_since_last", ("complaint.opened",)),
-    Feature(COMPLAINT_RESOLVED, "days_since_last", ("complaint.resolved",)),
+ANSWERED = "days_since_answer"
+# what comes back from a contact: any of it ends a silence
+ANSWERS = (
+    "message.clicked",
+    "message.replied",
+    "appointment.booked",
+    "appointment.kept",
+    "invoice.paid",
+    "call.held",
+    "contract.renewed",
+    "estimate.accepted",
+    "survey.answered",
 )
+# stands for a channel in the ledger of consent: revoked, no machine that learns decides
+BY_MACHINE = "ai"
+
+
+def policy_features(policy: PolicyData) -> tuple[Feature, ...]:
+    """Return what the stages read of a contact's history."""
+    return (
+        Feature(COMPLAINT_OPENED, "days_since_last", ("complaint.opened",)),
+        Feature(COMPLAINT_RESOLVED, "days_since_last", ("complaint.resolved",)),
+        Feature(ANSWERED, "days_since_last", ANSWERS),
+        *(Feature(since_name(event), "days_since_last", (event,)) for event in policy.events),
+    )
+
+
+def since_name(event: str) -> str:
+    """Return the name of the feature 'days since the newest such event'."""
+    return f"policy_days_since_{event.replace('.', '_')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the policy reads of a contact beside its history.
+
+    Attributes:
+        place: as `quiet_hours.place` reads it: the zone, and the regions whose law may hold.
+        unanswered: newest messages in a row that nothing came back on.
+        rest_days: days left of the rest after ignored messages, 0 for none.
+        budget_left: budget -> cents this contact's message may draw on; absent: none.
+        household: action -> contact of the same account who carries its message.
+    """
+
+    place: str = ""
+    unanswered: int = 0
+    rest_days: float = 0.0
+    budget_left: Mapping[str, int] = field(default_factory=dict)
+    household: Mapping[str, str] = field(default_factory=dict)
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain values; what says nothing is left out."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +96,9 @@ class Profile:
         last_sent_days: `cooldown_key` -> days since that rule last contacted this contact about
             that subject.
         subjects: the open subjects that rules are about, with features of their own.
+        standing: what the policy reads beside all that.
+        marks: `mark_key` -> 'held' or 'struck': what a person said of it.
+        waited_days: `mark_key` -> days since it was first promised and never left.
     """
 
     contact_id: str
@@ -55,6 +110,9 @@ class Profile:
     recent_sends: int
     last_sent_days: Mapping[str, float]
     subjects: tuple[SubjectRow, ...] = ()
+    standing: Standing = Standing()
+    marks: Mapping[str, str] = field(default_factory=dict)
+    waited_days: Mapping[str, float] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, for a JSON document; `profile_from` reads it back."""
@@ -67,8 +125,11 @@ class Profile:
             "sends": list(self.sends),
             "recent_sends": self.recent_sends,
             "last_sent_days": dict(self.last_sent_days),
+            "standing": self.standing.as_document(),
             # absent without any: most contacts have none
             **({"subjects": [_subject(each) for each in self.subjects]} if self.subjects else {}),
+            **({"marks": dict(self.marks)} if self.marks else {}),
+            **({"waited_days": dict(self.waited_days)} if self.waited_days else {}),
         }
 
     def days_since(self, rule: str, subject: str = CONTACT) -> float:
@@ -83,6 +144,11 @@ def cooldown_key(rule: str, subject: str) -> str:
     'clinic.recall contact'
     """
     return f"{rule.partition('/')[0]} {subject}"
+
+
+def mark_key(rule: str, subject: str) -> str:
+    """What a person's word is about: one rule, one subject."""
+    return f"{rule} {subject}"
 
 
 def _subject(found: SubjectRow) -> dict[str, Any]:
@@ -102,15 +168,20 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
         recent_sends=document["recent_sends"],
         last_sent_days=document["last_sent_days"],
         subjects=tuple(SubjectRow(**each) for each in document.get("subjects", ())),
+        standing=Standing(**document.get("standing", {})),
+        marks=document.get("marks", {}),
+        waited_days=document.get("waited_days", {}),
     )
 
 
-def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
+def contacts_of(
+    profiles: Sequence[Profile], context: Floats, policy: PolicyData, hazard_90d: Floats
+) -> Contacts:
     """Return the profiles as the columns that the stages read.
 
     `context` is what the treatment policy reads of each contact, (n, d).
     """
-    names = [profile.zone for profile in profiles]
+    names = [profile.standing.place or profile.zone for profile in profiles]
     zones = tuple(sorted(set(names)))
     position = {zone: index for index, zone in enumerate(zones)}
     pairs = [f"{channel}:{purpose}" for channel in CHANNELS for purpose in PURPOSES]
@@ -135,7 +206,37 @@ def contacts_of(profiles: Sequence[Profile], context: Floats) -> Contacts:
         recent_sends=np.array([p.recent_sends for p in profiles], dtype=np.int64),
         open_complaint=np.array([_complains(p.row) for p in profiles], dtype=np.bool_),
         context=context,
+        unanswered=np.array([p.standing.unanswered for p in profiles], dtype=np.int64),
+        rest_days=np.array([p.standing.rest_days for p in profiles], dtype=np.float64),
+        since=_since(profiles, policy),
+        no_ai=np.array([_refuses_machines(dict(each)) for each in ledgers], dtype=np.bool_)[ledger],
+        budget_left=np.array(
+            [[p.standing.budget_left.get(b.name, 0) for b in policy.budgets] for p in profiles],
+            dtype=np.int64,
+        ).reshape(len(profiles), len(policy.budgets)),
+        hazard_90d=hazard_90d,
     )
+
+
+def no_ai(profiles: Sequence[Profile]) -> Bools:
+    """Who refused to be decided about by a machine that learns, (n,)."""
+    ledgers, ledger = _distinct(tuple(p.consent.items()) for p in profiles)
+    return np.array([_refuses_machines(dict(each)) for each in ledgers], dtype=np.bool_)[ledger]
+
+
+def _refuses_machines(consent: Mapping[str, int]) -> bool:
+    return any(consent.get(f"{BY_MACHINE}:{p}") == CONSENT_REVOKED for p in PURPOSES)
+
+
+def _since(profiles: Sequence[Profile], policy: PolicyData) -> Floats:
+    """Days since each of the policy's events, (n, events)."""
+    columns = [_days(profiles, since_name(event)) for event in policy.events]
+    return np.array(columns, dtype=np.float64).reshape(len(columns), len(profiles)).T
+
+
+def _days(profiles: Sequence[Profile], name: str) -> list[float]:
+    values = (profile.row.get(name) for profile in profiles)
+    return [math.nan if v is None or isinstance(v, str) else float(v) for v in values]
 
 
 def _distinct(values: Iterable[T]) -> tuple[list[T], Ints]:

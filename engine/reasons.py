@@ -16,9 +16,12 @@ class Stage(IntEnum):
     FREQUENCY_CAP = 4
     SUPPRESSION = 5
     QUIET_HOURS = 6
-    ROLLOUT = 7
-    ARBITRATION = 8
-    HOLDOUT = 9
+    HOUSEHOLD = 7
+    CAPACITY = 8
+    BUDGET = 9
+    ROLLOUT = 10
+    ARBITRATION = 11
+    HOLDOUT = 12
 
 
 class Reason(IntEnum):
@@ -38,16 +41,33 @@ class Reason(IntEnum):
     FREQUENCY_CAP = 40
     # suppression
     COOLDOWN = 50
+    RESTING = 51
+    COOL_OFF = 52
+    HELD_BY_PERSON = 55
+    STRUCK_BY_PERSON = 56
     # quiet hours
     NO_LEGAL_SLOT = 60
+    # household
+    HOUSEHOLD_MESSAGE = 65
+    # capacity
+    NO_CAPACITY = 70
+    # budget
+    BUDGET_EXHAUSTED = 72
+    # rollout
+    NOT_ROLLED_OUT = 75
     # arbitration
     NOT_WORTH_IT = 80
     LOWER_VALUE = 81
+    LOWER_PRIORITY = 82
+    NOT_DRAWN = 83
     # holdout
     HOLDOUT = 90
     # what was decided
     HIGHEST_VALUE = 100
     NO_RULE_APPLIES = 101
+    BUSINESS_AS_USUAL = 102
+    RANDOM_CHOICE = 103
+    PLAIN_RULES = 104
 
 
 def code(reason: int) -> str:

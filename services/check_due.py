@@ -18,7 +18,9 @@ from engine.errors import ContactNotFound, KeepwellError, TenantNotFound, Unavai
 from engine.ids import ContactId, TenantId
 from services.decide import decide_contact
 from services.next_check import next_check
+from services.redecide import TRIGGER as REDECIDE
 from services.wiring import Runtime
+from store.approvals import expire
 from store.due_checks import (
     FOR_TIME,
     DueCheck,
@@ -124,6 +126,7 @@ async def _decide(
     if not claimed:
         return "taken"
     trigger = _trigger(claimed)
+    await expire(connection, contact_id, now=now)
     try:
         await decide_contact(
             connection, runtime, tenant_id, str(contact_id), as_of=now, trigger=trigger
@@ -137,8 +140,13 @@ async def _decide(
 
 
 def _trigger(checks: Sequence[DueCheck]) -> str:
-    """The event's type; for several, and for time, every rule that waits for events is asked."""
+    """The event's type; for several, and for time, every rule that waits for events is asked.
+
+    What comes back to arbitration is decided with all rules.
+    """
     triggers = {check.trigger for check in checks}
+    if REDECIDE in triggers:
+        return REDECIDE
     return triggers.pop() if len(triggers) == 1 else FOR_TIME
 
 

@@ -1,5 +1,6 @@
 """Decide for one contact, or for all of a tenant, and record it: one transaction, one promise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,11 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput
+from engine.features.tables import FeatureTables
 from engine.ids import TenantId
+from engine.profile import Profile
 from rules.document import DUE, NIGHTLY
+from services.decide_together import decide_together
 from services.decision_document import decision_document
 from services.decision_rows import Recorded, decision_rows, digest_of
 from services.evaluate import evaluate
@@ -52,7 +56,7 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     moment = checked_as_of(as_of, runtime.clock.now())
     contact_id = await get_contact_id(connection, contact)
     playbook, profile, address = await decision_inputs(connection, tenant_id, contact_id, moment)
-    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=_rule_trigger(trigger))
+    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=rule_trigger(trigger))
     recorded = decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
     promise = Promise(status="dry_run")
     if not dry_run:
@@ -109,9 +113,13 @@ async def decide_part(
     run_id: UUID | None,
 ) -> DecidedPart:
     """Decide for some contacts and record it as part of a run; without one store nothing."""
-    evaluated = evaluate(playbook, part.profiles, part.tables, as_of=as_of)
     id_told = run_id or run_id_of(playbook.tenant_id, as_of)
-    recorded = decision_rows(playbook, evaluated, as_of=as_of, trigger="run", run_id=id_told)
+
+    def decided(profiles: Sequence[Profile], tables: FeatureTables) -> list[Recorded]:
+        evaluated = evaluate(playbook, profiles, tables, as_of=as_of)
+        return decision_rows(playbook, evaluated, as_of=as_of, trigger="run", run_id=id_told)
+
+    recorded = decide_together(playbook, part, decided)
     if run_id is None or not recorded:
         return DecidedPart(recorded, {})
     await _store(connection, recorded)
@@ -163,8 +171,11 @@ def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:
     return as_of.astimezone(UTC)
 
 
-def _rule_trigger(trigger: str) -> str | None:
-    """'nightly', 'due' and event types leave out rules not checked on them; a request none."""
+def rule_trigger(trigger: str) -> str | None:
+    """Return the trigger that leaves out rules not checked on it; None for requests: all rules.
+
+    'nightly', 'due' and event types are such triggers.
+    """
     return trigger if trigger in {NIGHTLY, DUE} or "." in trigger else None
 
 

@@ -32,6 +32,8 @@ _OUTCOME = (
     "selection_probability",
     "score_cents",
     "experiment_group",
+    "lever_cost_cents",
+    "needs_approval",
     "treatment",
 )
 _HIDDEN = frozenset({"tenant_id", "decision_id", "position"})

@@ -4,7 +4,7 @@ import hashlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from engine.actions import CHANNELS, Action
+from engine.policy.groups import group_name
 from engine.reasons import Reason, code, stage_code
 from engine.slots import SLOT_NAMES
 from services.evaluate import Evaluated, health_score
@@ -104,6 +105,8 @@ def decision_rows(
             **outcome,
             "contact_id": profile.contact_id,
             "health_score": _whole(scores[index]),
+            "lever_cost_cents": float(evaluated.decisions.lever_cost_cents[index]),
+            "needs_approval": _waits(evaluated, index),
             "profile": document,
             "profile_digest": digest_of(document),
         }
@@ -114,6 +117,8 @@ def decision_rows(
             for n, candidate in enumerate(by_contact.get(index, ()))
         ]
         action = None if outcome["action"] is None else _winner(playbook, evaluated, index)
+        if action is not None and row["needs_approval"]:
+            action = replace(action, needs_approval=True)
         rows.append(Recorded(row, candidates, action))
     return rows
 
@@ -142,7 +147,7 @@ def _outcome(
         "hazard_30d": _known(hazards.hazard_30d[index]),
         "hazard_60d": _known(hazards.hazard_60d[index]),
         "hazard_90d": _known(hazards.hazard_90d[index]),
-        "experiment_group": "holdout" if decisions.held[index] else "engine",
+        "experiment_group": group_name(int(decisions.group[index])),
         "subject": None,
     }
     if chosen is None:
@@ -183,6 +188,11 @@ def _subject(evaluated: Evaluated, row: int) -> str:
     return found.subjects[int(found.subject[row])]
 
 
+def _waits(evaluated: Evaluated, index: int) -> bool:
+    row = int(evaluated.decisions.winner[index])
+    return row >= 0 and bool(evaluated.decisions.candidates.needs_approval[row])
+
+
 def _candidates_by_contact(
     playbook: Playbook, evaluated: Evaluated
 ) -> dict[int, list[dict[str, Any]]]:
@@ -220,10 +230,21 @@ def _candidate(playbook: Playbook, evaluated: Evaluated, row: int) -> dict[str, 
         "value_cents": int(found.value_cents[row]),
         "context": float(found.context[row]),
         "lever": float(found.lever[row]),
+        "capacity": float(found.capacity[row]),
+        "carried_by": _carrier(playbook, evaluated, row),
         "cost_cents": float(found.cost_cents[row]),
         "fatigue_cents": float(found.fatigue_cents[row]),
         "score_cents": float(found.score_cents[row]),
     }
+
+
+def _carrier(playbook: Playbook, evaluated: Evaluated, row: int) -> str | None:
+    """The contact of the household who carries this message, if that removed the candidate."""
+    found = evaluated.decisions.candidates
+    if found.reason[row] != Reason.HOUSEHOLD_MESSAGE:
+        return None
+    profile = evaluated.profiles[int(found.contact[row])]
+    return profile.standing.household[playbook.actions.actions[int(found.action[row])].id]
 
 
 def _channels_told(action: Action, reasons: Sequence[int], left: Sequence[bool]) -> str:
@@ -236,12 +257,13 @@ def _channels_told(action: Action, reasons: Sequence[int], left: Sequence[bool])
 
 
 def _nothing(*, lost: bool) -> dict[str, Any]:
-    terms = ("propensity", "if_left", "effect", "effect_low", "effect_high", "context", "lever")
+    terms = ("propensity", "if_left", "effect", "effect_low", "effect_high", "context", "lever",
+             "capacity")  # fmt: skip
     return {
         "action": None, "rule": None, "purpose": None, "subject": None,
         "removed_by": "arbitration" if lost else None,
         "reason": code(Reason.LOWER_VALUE) if lost else None,
-        "channels": "", **dict.fromkeys(terms), "value_cents": 0,
+        "channels": "", **dict.fromkeys(terms), "carried_by": None, "value_cents": 0,
         "cost_cents": 0.0, "fatigue_cents": 0.0, "score_cents": 0.0,
     }  # fmt: skip
 

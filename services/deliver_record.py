@@ -11,6 +11,7 @@ from engine.ids import TenantId
 from gateways.sender import Receipt
 from services.deliver_claim import LOCAL_CHANNELS, Claimed
 from services.deliver_outcome import Terms, after_acceptance, after_error, after_no_call
+from services.redecide import comes_back, redecide
 from store.leases import Result, get_moment, record
 from store.sends import Send
 from store.touches import add_message_activity, add_sent_event, add_task_activity
@@ -48,6 +49,8 @@ async def record_end(
     if not await record(connection, tenant_id, claimed.lease, result):
         log.warning("send %s: another worker took over, its result stands", send.id)
         return LOST_LEASE
+    if result.state == "failed" and comes_back(result.reason):
+        await redecide(connection, tenant_id, send.contact_id, at=now)
     if result.state == "sent":
         await _leave_traces(connection, tenant_id, send)
     return result.state

@@ -5,7 +5,7 @@ API, nightly run and replay call this same function; one contact is a batch of o
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import numpy as np
@@ -17,11 +17,12 @@ from churn.feature_rows import FeatureRows
 from churn.features import matrix_of
 from churn.hazards import Hazards
 from churn.scorecard import scorecard
-from engine.columns import Floats
+from engine.candidates import Proposals
+from engine.columns import Bools, Floats
 from engine.decide import Decisions, Moment, decide
 from engine.features.spec import Scalar
 from engine.features.tables import FeatureTables
-from engine.profile import Profile, contacts_of
+from engine.profile import Profile, contacts_of, no_ai
 from engine.treatment import TreatmentPolicy
 from services.attributes import HEALTH_DROP, SCORE_BEFORE
 from services.playbook import Playbook
@@ -62,7 +63,7 @@ def evaluate(
     on it; None checks all.
     """
     features = tables.contacts if tables is not None else columns_of(profiles, playbook)
-    hazards = estimate_hazards(playbook, features)
+    hazards = _unless_refused(estimate_hazards(playbook, features), profiles)
     health = health_columns(hazards, _score_before(profiles, tables))
     matched = (
         matched_together(playbook.rules, tables, health, trigger)
@@ -70,9 +71,11 @@ def evaluate(
         else matched_one_by_one(playbook.rules, profiles, health, trigger)
     )
     proposals = proposals_of(playbook.rules, profiles, matched)
+    if any(profile.standing.household for profile in profiles):
+        proposals = replace(proposals, carried=_carried(playbook, profiles, proposals))
     context = _context(features, hazards)
     decisions = decide(
-        contacts_of(profiles, context),
+        contacts_of(profiles, context, playbook.policy, hazards.hazard_90d),
         proposals,
         playbook.actions,
         playbook.policy,
@@ -104,6 +107,23 @@ def estimate_hazards(playbook: Playbook, features: FeatureRows) -> Hazards:
         features, playbook.definition, tenant_median_days=model.trained.tenant_median_days
     )
     return model.predict(matrix_of(features, model.feature_names), standing.days_to_limit)
+
+
+def _unless_refused(hazards: Hazards, profiles: Sequence[Profile]) -> Hazards:
+    """Who refused machines that learn is not estimated: no rule reads their health."""
+    refused = no_ai(profiles)
+    if not refused.any():
+        return hazards
+    told = {each.name: getattr(hazards, each.name) for each in fields(hazards)}
+    return Hazards(**{name: np.where(refused, np.nan, values) for name, values in told.items()})
+
+
+def _carried(playbook: Playbook, profiles: Sequence[Profile], proposals: Proposals) -> Bools:
+    """Which proposals another contact of the household carries."""
+    ids = [action.id for action in playbook.actions.actions]
+    pairs = zip(proposals.contact.tolist(), proposals.action.tolist(), strict=True)
+    carried = [ids[action] in profiles[who].standing.household for who, action in pairs]
+    return np.array(carried, dtype=np.bool_)
 
 
 def columns_of(profiles: Sequence[Profile], playbook: Playbook) -> dict[str, Floats]:

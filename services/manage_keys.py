@@ -27,6 +27,8 @@ SCOPES = (
     "contacts:read",
     "rules:read",
     "rules:write",
+    "approvals:read",
+    "approvals:write",
     ADMIN,
 )
 

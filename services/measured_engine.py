@@ -32,9 +32,9 @@ from engine.ids import DecisionId, TenantId
 from engine.profile import (
     COMPLAINT_OPENED,
     COMPLAINT_RESOLVED,
-    POLICY_FEATURES,
     Profile,
     cooldown_key,
+    policy_features,
 )
 from engine.slots import SLOT_NAMES
 from rules.compiled import CompiledRules, compile_rules, merge_rule_sets
@@ -353,7 +353,7 @@ def _playbook(business: simulated.Business, model: HazardModel | None) -> Playbo
     # everybody is treated: the groups that are compared live in worlds of their own
     policy = replace(shipped_policy(), holdout_share=0.0)
     state = arms_known(prior_state(policy.exploration_floor), rules.rule_set)
-    specs = distinct([*rules.features, *churn_features(definition), *POLICY_FEATURES])
+    specs = distinct([*rules.features, *churn_features(definition), *policy_features(policy)])
     from_history = tuple(s for s in specs if not (s.attribute or "").startswith("health."))
     return Playbook(
         tenant_id=TenantId(UUID(int=business.cut.seed)),

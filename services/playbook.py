@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache
 from typing import TypeVar
 
 import orjson
@@ -25,9 +24,8 @@ from engine.errors import ModelUnusable, NotFound
 from engine.features.spec import Feature
 from engine.ids import TenantId
 from engine.policy.settings import PolicyData
-from engine.profile import POLICY_FEATURES
+from engine.profile import policy_features
 from rules.compiled import CompiledRules, compile_rules
-from rules.policy_data import read_policy
 from rules.public_holidays import UnknownRegion, public_holidays
 from services.actions import actions_of, arms_known, prior_state
 from services.attributes import (
@@ -37,6 +35,7 @@ from services.attributes import (
     attributes_of,
     is_from_health,
 )
+from services.policy_numbers import ensure_policy, policy_numbers, shipped
 from services.rules_in_force import ensure_rules, stored_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from services.trial_treatment import Trial
@@ -137,7 +136,19 @@ async def playbook_in_force(
     if versions.rule_set_digest is None:
         digest = await ensure_rules(connection, tenant_id, versions.industry)
         versions = replace(versions, rule_set_digest=digest)
+    versions = await _with_policy(connection, tenant_id, versions)
     return await playbook_of(connection, tenant_id, versions)
+
+
+async def _with_policy(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions
+) -> Versions:
+    """The versions with numbers that are stored and stand on what the product ships today."""
+    current = shipped().settings.digest
+    if versions.policy_digest is not None and versions.shipped_digest == current:
+        return versions
+    digest = await ensure_policy(connection, tenant_id, versions.industry)
+    return replace(versions, policy_digest=digest, shipped_digest=current)
 
 
 async def playbook_for_replay(
@@ -152,6 +163,7 @@ async def playbook_for_replay(
         model_digest=None if model is None else str(model),
         model_too_new=False,
         policy_state_version=int(str(decision["policy_state_version"])),
+        policy_digest=str(decision["policy_data_digest"]),
     )
     return await playbook_of(connection, tenant_id, named)
 
@@ -190,10 +202,15 @@ async def playbook_with(
         if model is not None
         else industry_definition(versions.industry or "", settings.visit_types)
     )
-    policy = shipped_policy()
+    policy = await policy_in_force(connection, tenant_id, versions)
     state = arms_known(await _state_of(connection, versions, policy), rules.rule_set)
     specs = distinct(
-        [*rules.features, *churn_features(definition), *POLICY_FEATURES, *_health_before(rules)]
+        [
+            *rules.features,
+            *churn_features(definition),
+            *policy_features(policy),
+            *_health_before(rules),
+        ]
     )
     attributes = attributes_of(specs, rules.rule_set.vocabulary, settings.attributes)
     from_history = tuple(s for s in specs if not is_from_health(s))
@@ -224,10 +241,19 @@ def _health_before(rules: CompiledRules) -> tuple[Feature, ...]:
     return (SCORE_BEFORE,) if any(f.attribute == HEALTH_DROP for f in rules.features) else ()
 
 
-@cache
+async def policy_in_force(
+    connection: AsyncConnection, tenant_id: TenantId, versions: Versions
+) -> PolicyData:
+    """Return the numbers of these versions; a tenant without any gets the shipped ones stored."""
+    digest = versions.policy_digest
+    if digest is None:
+        digest = await ensure_policy(connection, tenant_id, versions.industry)
+    return await policy_numbers(connection, digest)
+
+
 def shipped_policy() -> PolicyData:
-    """Return the policy's numbers, read once."""
-    return read_policy().settings
+    """Return the product's own numbers."""
+    return shipped().settings
 
 
 def event_types(specs: Sequence[Feature]) -> tuple[str, ...]:

@@ -19,14 +19,18 @@ from engine.ids import ContactId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from engine.policy.settings import Cap
 from engine.policy.stages import to_us
-from engine.profile import Profile, cooldown_key
+from engine.profile import Profile, cooldown_key, mark_key
 from services.attributes import attribute_values
 from services.consent_held import Ledger, consent_held
 from services.contact_history import known_at
 from services.playbook import Playbook, playbook_in_force
+from services.standing import Around, HouseholdSend, standing_of
+from store.budgets import list_used
 from store.decision_inputs import get_decision_inputs
+from store.plan_marks import APPROVED, list_marks_in_force
 from store.profiles import (
     get_profile_row,
+    list_blocked,
     list_consents,
     list_contact_ids,
     list_contacts,
@@ -39,8 +43,25 @@ RECENT_DAYS = 7
 # contacts at once in a run over all: with three years of events each about 0.3 GB
 PART = 20_000
 
+# promised and never left: rule, subject, microseconds since 1970 UTC
+Blocked = tuple[str | None, str | None, int]
+# what a person said: rule, subject, 'approved', 'held' or 'struck'
+Marked = tuple[str, str, str]
 # one earlier send: action, purpose, microseconds since 1970 UTC, rule, subject
 EarlierSend = tuple[str, str, int, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHistory:
+    """What we have done about a contact, and what people said of it."""
+
+    sends: Sequence[EarlierSend] = ()
+    blocked: Sequence[Blocked] = ()
+    marks: Sequence[Marked] = ()
+
+
+# by contact id: sends that a plan takes for granted
+Planned = Mapping[str, Sequence[EarlierSend]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,7 @@ class Address:
     email: str | None
     mobile_phone: str | None
     phone: str | None
+    household: str | None = None
 
     def of(self, channel: str) -> str | None:
         """Return the address for a channel, None if there is none."""
@@ -95,10 +117,19 @@ async def _profile_of(
         known.events, playbook.rules.subject_kinds, playbook.specs,
         as_of=as_of, zone=known.zone, attributes=known.attributes,
     )  # fmt: skip
-    sends = [tuple(send) for send in orjson.loads(row["sends"])]
-    profile = _profile(
-        playbook, row, features, known.consent, sends, as_of=as_of, subjects=subjects
+    history = OwnHistory(
+        sends=[tuple(send) for send in orjson.loads(row["sends"])],
+        blocked=[tuple(each) for each in orjson.loads(row["blocked"])],
+        marks=[tuple(each) for each in orjson.loads(row["marks"])],
     )
+    around = Around(
+        [tuple(send) for send in orjson.loads(row["household_sends"])],
+        {(name, day): used for name, day, used in orjson.loads(row["budgets_used"])},
+    )
+    profile = _profile(
+        playbook, row, features, known.consent, history,
+        as_of=as_of, subjects=subjects, around=around,
+    )  # fmt: skip
     return profile, _address(row)
 
 
@@ -130,7 +161,8 @@ async def profiles_in_parts(
 ) -> AsyncIterator[Part]:
     """Yield the same in parts of about `size` contacts.
 
-    Parts follow ids; where rules look at households, those of accounts, each of which is whole.
+    Parts follow ids; where rules or the policy look at households, those of accounts, each of
+    which is whole.
     """
     for ids in parts_of(playbook, await list_contact_ids(connection, as_of), size):
         yield await some_profiles(connection, playbook, as_of, ids)
@@ -138,7 +170,7 @@ async def profiles_in_parts(
 
 def parts_of(playbook: Playbook, contacts: pl.DataFrame, size: int = PART) -> Iterator[list[str]]:
     """Yield the ids of `store.profiles.list_contact_ids` in parts, as `profiles_in_parts` says."""
-    if not playbook.household_types:
+    if not playbook.household_types and playbook.policy.household.within_days == 0:
         for start in range(0, contacts.height, size):
             yield contacts["contact_id"].slice(start, size).to_list()
         return
@@ -159,8 +191,15 @@ async def some_profiles(
     playbook: Playbook,
     as_of: datetime,
     ids: Sequence[str] | None,
+    *,
+    planned: Planned | None = None,
+    sends_until: datetime | None = None,
 ) -> Part:
-    """Return the contacts known at `as_of` among these ids, among all for None."""
+    """Return the contacts known at `as_of` among these ids, among all for None.
+
+    `planned` are sends taken for granted beside those on record; of these only what was decided
+    before `sends_until` counts, if it is given.
+    """
     contacts = await list_contacts(connection, as_of, ids)
     events = await list_events(
         connection, as_of, playbook.event_types, kinds=playbook.rules.kinds, ids=ids
@@ -170,8 +209,21 @@ async def some_profiles(
     for contact, channel, purpose, status in held.iter_rows():
         ledgers[contact].append((channel, purpose, status))
     sends: dict[str, list[EarlierSend]] = defaultdict(list)
-    for contact, *send in (await list_sends(connection, as_of, ids)).iter_rows():
+    homes: dict[str, list[HouseholdSend]] = defaultdict(list)
+    on_record = await list_sends(connection, sends_until or as_of, ids)
+    for contact, *send, home in on_record.iter_rows():
         sends[contact].append(tuple(send))
+        if home is not None:
+            homes[home].append((send[0], send[1], contact, send[2]))
+    used = {(n, day.isoformat()): c for (n, day), c in (await list_used(connection)).items()}
+    for contact, more in (planned or {}).items():
+        sends[contact].extend(more)
+    blocked: dict[str, list[Blocked]] = defaultdict(list)
+    for contact, *each in (await list_blocked(connection, sends_until or as_of, ids)).iter_rows():
+        blocked[contact].append(tuple(each))
+    marks: dict[str, list[Marked]] = defaultdict(list)
+    for (contact, rule, about), verdict in (await list_marks_in_force(connection, as_of)).items():
+        marks[contact].append((rule, about, verdict))
 
     rows = contacts.to_dicts()
     consents = [
@@ -181,14 +233,24 @@ async def some_profiles(
     subjects = _subjects_by_contact(tables.subjects)
     profiles = [
         _profile(
-            playbook, row, features, consent, sends.get(row["contact_id"], ()),
+            playbook, row, features, consent, _own(row["contact_id"], sends, blocked, marks),
             as_of=as_of, subjects=subjects.get(row["contact_id"], ()),
+            around=Around(homes.get(row["account_id"], ()), used),
         )
         for row, consent, features in zip(
             rows, consents, tables.contacts.drop("contact_id").iter_rows(named=True), strict=True
         )
     ]  # fmt: skip
     return Part(profiles, {row["contact_id"]: _address(row) for row in rows}, tables)
+
+
+def _own(
+    contact: str,
+    sends: Mapping[str, Sequence[EarlierSend]],
+    blocked: Mapping[str, Sequence[Blocked]],
+    marks: Mapping[str, Sequence[Marked]],
+) -> OwnHistory:
+    return OwnHistory(sends.get(contact, ()), blocked.get(contact, ()), marks.get(contact, ()))
 
 
 def _subjects_by_contact(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[SubjectRow]]:
@@ -246,13 +308,14 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
     row: Mapping[str, Any],
     features: Mapping[str, Scalar],
     consent: Mapping[str, int],
-    sends: Iterable[EarlierSend],
+    history: OwnHistory,
     *,
     as_of: datetime,
     subjects: Iterable[SubjectRow] = (),
+    around: Around = Around(),  # noqa: B008 - frozen
 ) -> Profile:
     as_of_us = to_us(as_of)
-    earlier = list(sends)
+    earlier = history.sends
     last: dict[str, int] = {}
     for _, _, at_us, rule, subject in earlier:
         key = cooldown_key(rule or "", subject or "")
@@ -269,7 +332,32 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
             key: round(max(0, as_of_us - at) / _DAY_US, 6) for key, at in sorted(last.items())
         },
         subjects=tuple(SubjectRow(s.kind, s.subject, _known(s.row)) for s in subjects),
+        standing=standing_of(
+            playbook, row, features, [(s[1], s[2]) for s in earlier], around, as_of=as_of
+        ),
+        marks={
+            mark_key(rule, subject): verdict
+            for rule, subject, verdict in sorted(history.marks)
+            if verdict != APPROVED
+        },
+        waited_days=_waited_days(history, as_of_us),
     )
+
+
+def _waited_days(history: OwnHistory, as_of_us: int) -> dict[str, float]:
+    """Days since each thing was first promised and blocked, from the last time it did leave on."""
+    if not history.blocked:
+        return {}
+    left: dict[str, int] = {}
+    for _, _, at_us, rule, subject in history.sends:
+        key = mark_key(rule or "", subject or "")
+        left[key] = max(at_us, left.get(key, at_us))
+    since: dict[str, int] = {}
+    for rule, subject, at_us in history.blocked:
+        key = mark_key(rule or "", subject or "")
+        if at_us > left.get(key, -1):
+            since[key] = min(at_us, since.get(key, at_us))
+    return {key: round((as_of_us - at) / _DAY_US, 6) for key, at in sorted(since.items())}
 
 
 def _known(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -278,7 +366,7 @@ def _known(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def _counted(cap: Cap, sends: Sequence[EarlierSend], as_of_us: int) -> int:
     since = as_of_us - cap.window_days * _DAY_US
-    return sum(at > since and cap.purpose in {"any", purpose} for _, purpose, at, *_ in sends)
+    return sum(at > since and purpose in cap.counted for _, purpose, at, *_ in sends)
 
 
 def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -290,5 +378,10 @@ def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _address(row: Mapping[str, Any]) -> Address:
     return Address(
-        row["first_name"], row["full_name"], row["email"], row["mobile_phone"], row["phone"]
+        row["first_name"],
+        row["full_name"],
+        row["email"],
+        row["mobile_phone"],
+        row["phone"],
+        row.get("account_id"),
     )

@@ -12,16 +12,25 @@ from content.compose import Composed, MessageRequest, compose
 from content.draft import ModelSettings
 from content.facts import FACTS
 from engine.actions import Action
+from engine.candidates import CONSENT_REVOKED
 from engine.errors import InvalidInput, NotFound
-from engine.ids import ContactId, DecisionId, SendId
+from engine.ids import ContactId, DecisionId, SendId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
+from engine.policy.terms import gives_of
+from engine.profile import BY_MACHINE
+from services.approve import ask_approval
 from services.decision_rows import Recorded
 from services.playbook import Playbook
+from services.policy_numbers import period_start
 from services.profiles import Address
+from services.queue_send import queue_send
 from services.tenant_settings import identity_of
 from services.unsubscribe import make_token
 from services.wiring import Runtime
-from store.sends import NewSend, add_send_and_wake
+from store.approvals import Question
+from store.budgets import Gift
+from store.plan_marks import APPROVED, find_verdict
+from store.sends import NewSend
 
 # what people write into telephone numbers and gateways don't take
 _DIALLED = re.compile(r"[\s().-]")
@@ -34,7 +43,7 @@ class Promise:
     Attributes:
         status: promised | duplicate (the same action was promised this day already) | too_late (its
             time is over: a decision about the past) | not_composed | needs_approval |
-            nothing | dry_run.
+            budget_exhausted (others were faster) | nothing | dry_run.
         send_id: of the outbox row; None unless promised.
         content: subject and text; None unless composed.
         detail: why, in words; empty if there is nothing to add.
@@ -46,7 +55,7 @@ class Promise:
     detail: str = ""
 
 
-async def promise_send(  # noqa: PLR0911 - one return per way it can end
+async def promise_send(
     connection: AsyncConnection,
     runtime: Runtime,
     playbook: Playbook,
@@ -63,8 +72,6 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
     action, row = recorded.action, recorded.row
     if action is None:
         return Promise("nothing")
-    if action.needs_approval:
-        return Promise("needs_approval", detail="a person has to approve it; nothing is sent")
     channel = str(row["channel"])
     send_at = datetime.fromisoformat(str(row["send_at"]))
     as_of = datetime.fromisoformat(str(row["as_of"]))
@@ -75,16 +82,38 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
     sender = playbook.settings.sender
     if recipient is None or (sender is None and channel != "call_task"):
         return Promise("not_composed", detail="the recipient's or sender's address is missing")
+    draft = draft and not _refuses_machines(row)
     try:
         composed = await _compose(runtime, playbook, recorded, address, allow_draft=draft)
     except (InvalidInput, NotFound) as error:
         return Promise("not_composed", detail=f"{error.code}: {error.message}")
+    send = _new_send(playbook, recorded, address, composed, recipient, (send_at, not_after))
+    content = {"subject": composed.message.subject, "text": composed.message.text}
+    gift = _gift(playbook, recorded, as_of)
+    if action.needs_approval and not await _approved(connection, send, recorded, runtime):
+        return await _put_before(connection, playbook.tenant_id, send, gift, recorded)
+    status = await queue_send(connection, playbook.tenant_id, send, gift)
+    return Promise(status, send.id if status == "promised" else None, content)
+
+
+def _new_send(
+    playbook: Playbook,
+    recorded: Recorded,
+    address: Address,
+    composed: Composed,
+    recipient: str,
+    span: tuple[datetime, datetime],
+) -> NewSend:
+    action, row = recorded.action, recorded.row
+    assert action is not None  # noqa: S101 - the caller returned before
+    channel, sender = str(row["channel"]), playbook.settings.sender
+    as_of = datetime.fromisoformat(str(row["as_of"]))
     send_id = SendId(UUID(str(row["id"])))
     local_day = as_of.astimezone(zone_or_utc(_zone(row))).date()
     content = {"subject": composed.message.subject, "text": composed.message.text}
     if channel != "email":
         recipient = _DIALLED.sub("", recipient)
-    send = NewSend(
+    return NewSend(
         id=send_id,
         decision_id=DecisionId(send_id),
         contact_id=ContactId(UUID(str(row["contact_id"]))),
@@ -103,19 +132,72 @@ async def promise_send(  # noqa: PLR0911 - one return per way it can end
             },
         },
         content_source=_source(composed),
-        next_at=send_at,
-        not_after=not_after,
+        next_at=span[0],
+        not_after=span[1],
         decided_at=as_of,
         still=_still(action, str(row["subject"])),
+        household=None if address.household is None else UUID(address.household),
     )
-    if not await add_send_and_wake(connection, playbook.tenant_id, send):
-        return Promise("duplicate", content=content)
-    return Promise("promised", send_id, content)
+
+
+def _gift(playbook: Playbook, recorded: Recorded, as_of: datetime) -> Gift | None:
+    """What the message gives away, and the budget that pays."""
+    assert recorded.action is not None  # noqa: S101 - the caller returned before
+    given = gives_of(playbook.policy, recorded.action)
+    if given is None:
+        return None
+    name, cents = given
+    budget = next(each for each in playbook.policy.budgets if each.name == name)
+    return Gift(
+        decision_id=UUID(str(recorded.row["id"])),
+        budget=name,
+        period_start=period_start(budget, as_of, playbook.settings.time_zone),
+        cents=cents,
+        limit_cents=budget.limit_cents,
+    )
+
+
+def _refuses_machines(row: dict[str, object]) -> bool:
+    profile = row["profile"]
+    assert isinstance(profile, dict)  # noqa: S101 - decision_rows wrote it
+    pairs = profile["consent"].items()
+    return any(k.startswith(f"{BY_MACHINE}:") and v == CONSENT_REVOKED for k, v in pairs)
 
 
 def _still(action: Action, subject: str) -> list[dict[str, str]]:
     """The facts, those about the action's subject with its name."""
     return [{**fact, "about": subject} if "about" in fact else dict(fact) for fact in action.still]
+
+
+async def _approved(
+    connection: AsyncConnection, send: NewSend, recorded: Recorded, runtime: Runtime
+) -> bool:
+    """Whether a person has approved it in the plan, before it was decided."""
+    row, now = recorded.row, runtime.clock.now()
+    verdict = await find_verdict(
+        connection, send.contact_id, str(row["rule"]), str(row["subject"]), now=now
+    )
+    return verdict == APPROVED
+
+
+async def _put_before(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    send: NewSend,
+    gift: Gift | None,
+    recorded: Recorded,
+) -> Promise:
+    """Let a person decide; the same question is not asked twice at a time."""
+    row = recorded.row
+    question = Question(
+        send, gift, str(row["rule"]), str(row["subject"]), float(row["score_cents"])
+    )
+    asked = await ask_approval(connection, tenant_id, question)
+    content = {name: send.content[name] for name in ("subject", "text")}
+    detail = f"a person has to approve it before {send.not_after.isoformat()}"
+    if not asked:
+        detail = "the same waits for a person already"
+    return Promise("needs_approval", send.id if asked else None, content, detail)
 
 
 async def _compose(

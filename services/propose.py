@@ -10,7 +10,8 @@ from engine.candidates import Proposals
 from engine.columns import Floats, Ints
 from engine.features.spec import CONTACT, Scalar
 from engine.features.tables import FeatureTables
-from engine.profile import Profile
+from engine.policy.marks import REASONS
+from engine.profile import Profile, mark_key
 from rules.compiled import CompiledRules
 from rules.expression import leaves
 
@@ -97,8 +98,41 @@ def proposals_of(rules: CompiledRules, profiles: Sequence[Profile], matched: Mat
     order = np.lexsort((subject, matched.rule, matched.contact))
     contact, rule, subject = matched.contact[order], matched.rule[order], subject[order]
     ids = rules.rule_ids
-    days = [
-        profiles[c].days_since(ids[r], subjects[s])
-        for c, r, s in zip(contact.tolist(), rule.tolist(), subject.tolist(), strict=True)
-    ]
-    return Proposals(contact, rule, np.array(days, dtype=np.float64), subject, subjects)
+    rows = list(zip(contact.tolist(), rule.tolist(), subject.tolist(), strict=True))
+    days = [profiles[c].days_since(ids[r], subjects[s]) for c, r, s in rows]
+    return Proposals(
+        contact,
+        rule,
+        np.array(days, dtype=np.float64),
+        subject,
+        subjects,
+        marked=_told(profiles, rows, ids, subjects),
+        waited_days=_waited(profiles, rows, ids, subjects),
+    )
+
+
+def _told(
+    profiles: Sequence[Profile],
+    rows: Sequence[tuple[int, int, int]],
+    ids: Sequence[str],
+    subjects: Sequence[str],
+) -> Ints | None:
+    """The reasons that people gave; most of the time nobody said anything."""
+    if not any(profile.marks for profile in profiles):
+        return None
+    told = [profiles[c].marks.get(mark_key(ids[r], subjects[s]), "") for c, r, s in rows]
+    return np.array([REASONS.get(each, 0) for each in told], dtype=np.int64)
+
+
+def _waited(
+    profiles: Sequence[Profile],
+    rows: Sequence[tuple[int, int, int]],
+    ids: Sequence[str],
+    subjects: Sequence[str],
+) -> Floats | None:
+    if not any(profile.waited_days for profile in profiles):
+        return None
+    return np.array(
+        [profiles[c].waited_days.get(mark_key(ids[r], subjects[s]), 0.0) for c, r, s in rows],
+        dtype=np.float64,
+    )

@@ -13,6 +13,7 @@ from bandits.rewards import REWARD_LADDER
 from engine.errors import DecisionNotFound, InvalidInput
 from engine.ids import TenantId
 from services.playbook import rules_of
+from services.redecide import redecide
 from services.rules_in_force import RuleSetNotFound, ensure_rules
 from store.decisions import get_decision
 from store.due_checks import ask_check, find_rules_digest
@@ -28,6 +29,7 @@ from store.sends import notify_wake
 from store.tenants import get_industry
 
 SOURCE = "api"
+BOUNCED = "message.bounced"
 _TOLERANCE = timedelta(minutes=5)
 # answers to the message itself; a goal event is found through the rule of the decision
 _ANSWERS = {
@@ -136,6 +138,8 @@ async def _ask_check(connection: AsyncConnection, tenant_id: TenantId, event: St
         rules = (await rules_of(connection, digest)).rules
     except RuleSetNotFound:
         return  # nothing can be decided without them; the event is recorded all the same
+    if event.type == BOUNCED:
+        await redecide(connection, tenant_id, event.contact_id, at=event.occurred_at)
     if any(rule.checked_on(event.type) for rule in rules):
         await ask_check(
             connection,

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import ContactNotFound, KeepwellError, Unavailable
 from engine.ids import ContactId, TenantId
 from engine.profile import profile_from
+from services.decide import rule_trigger
 from services.decision_rows import OUTCOME_FIELDS, decision_rows, digest_of, libraries
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_for_replay
@@ -25,6 +26,7 @@ from store.decisions import get_decision
 _FLOATS = frozenset(
     {"score_cents", "selection_probability", "hazard_30d", "hazard_60d", "hazard_90d"}
 )
+_SHARED_OUT = ("budget_left", "household")
 _TRACE_FIELDS_LEFT_OUT = frozenset({"tenant_id", "decision_id", "position"})
 
 
@@ -102,8 +104,7 @@ def _recomputed(
 ) -> list[dict[str, Any]]:
     profile = profile_from(row["profile"])
     trigger = row["trigger"]
-    checked = trigger if trigger == "nightly" or "." in trigger else None
-    evaluated = evaluate(playbook, [profile], None, as_of=as_of, trigger=checked)
+    evaluated = evaluate(playbook, [profile], None, as_of=as_of, trigger=rule_trigger(trigger))
     again = decision_rows(playbook, evaluated, as_of=as_of, trigger=trigger, run_id=None)[0]
     found = [
         _difference("decision", name, row[name], again.row[name])
@@ -129,7 +130,12 @@ async def _sources(
         profile, _ = await one_profile(connection, playbook, contact, as_of)
     except ContactNotFound:
         return [_difference("sources", "contact_id", row["contact_id"], None)]
-    return _changes("", row["profile"], profile.as_document())
+    # what was shared out among contacts of a run, or left at that moment, is no source of its own
+    now = profile.as_document()
+    stored = row["profile"].get("standing", {})
+    shared = {name: stored[name] for name in _SHARED_OUT if name in stored}
+    own = {name: value for name, value in now["standing"].items() if name not in _SHARED_OUT}
+    return _changes("", row["profile"], now | {"standing": own | shared})
 
 
 def _changes(path: str, stored: object, now: object) -> list[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """The few facts of a contact that the read side shows."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import ContactId, TenantId
+from store.crm_access import THIS_TENANT
 from store.profiles import contact_not_found
 
 _CARD = text(
@@ -37,3 +40,17 @@ async def get_contact_card(
         "timezone": row[2],
         "channels": {"email": not row[3], "sms": not row[4], "call": not row[5]},
     }
+
+
+async def list_contact_names(
+    connection: AsyncConnection, contact_ids: Sequence[UUID]
+) -> dict[UUID, str]:
+    """Return the names of these contacts; those without one are absent."""
+    rows = await connection.execute(
+        text(
+            "SELECT c.id, btrim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) "
+            f"FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = ANY(:ids)"
+        ),
+        {"ids": list(contact_ids)},
+    )
+    return {row[0]: row[1] for row in rows if row[1]}

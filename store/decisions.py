@@ -1,6 +1,7 @@
 """Decisions and their candidates: written once, never changed."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -183,6 +184,20 @@ async def list_outcomes(connection: AsyncConnection, decision_id: UUID) -> list[
         {"id": decision_id},
     )
     return [orjson.loads(row[0]) for row in rows]
+
+
+async def list_decision_ids(
+    connection: AsyncConnection, *, since: datetime, limit: int, after: UUID | None = None
+) -> list[UUID]:
+    """Return ids of decisions made for moments from `since` on, by id, after the one given."""
+    rows = await connection.execute(
+        text(
+            "SELECT id FROM keepwell.decisions WHERE as_of >= :since "
+            "AND (cast(:after AS uuid) IS NULL OR id > :after) ORDER BY id LIMIT :limit"
+        ),
+        {"since": since, "after": after, "limit": limit},
+    )
+    return [row[0] for row in rows]
 
 
 async def has_decision(connection: AsyncConnection, decision_id: UUID) -> bool:

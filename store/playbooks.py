@@ -21,6 +21,8 @@ class Versions:
         model_too_new: a champion exists but has seen data after as_of.
         policy_state_version: newest bandit state learnt by as_of; 0 for the prior.
         settings_json: the tenant's settings as JSON text.
+        policy_digest: of the newest version of the policy's numbers; None without one.
+        shipped_digest: of the product's numbers that version stands on.
         tenant_name: for messages.
         industry: e.g. healthcare; None if unset.
         experiments: that run at that moment: name, action, arms.
@@ -34,6 +36,8 @@ class Versions:
     tenant_name: str
     industry: str | None
     experiments: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    policy_digest: str | None = None
+    shipped_digest: str | None = None
 
 
 # one row
@@ -44,6 +48,7 @@ VERSIONS_SQL = f"""
     m.digest AS model_digest, m.trained_until,
     coalesce((SELECT max(version) FROM keepwell.policy_states
                WHERE policy = 'treatment' AND effective_at <= :as_of), 0) AS policy_version,
+    p.digest AS policy_digest, p.shipped_digest,
     coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}') AS settings_json,
     t.name AS tenant_name, t.industry,
     (SELECT json_agg(json_build_array(name, action, arms) ORDER BY name)
@@ -51,6 +56,8 @@ VERSIONS_SQL = f"""
       WHERE started_at <= :as_of AND (stopped_at IS NULL OR stopped_at > :as_of)) AS experiments
   FROM tenants t
   LEFT JOIN keepwell.models m ON m.status = 'champion' AND m.kind = 'hazard'
+  LEFT JOIN LATERAL (SELECT digest, shipped_digest FROM keepwell.policy_versions
+                      ORDER BY version DESC LIMIT 1) p ON true
    WHERE t.id = {THIS_TENANT}
 """
 _VERSIONS = text(f"SELECT row_to_json(v)::text FROM ({VERSIONS_SQL}) v")
@@ -88,6 +95,8 @@ def versions_from(row: str | None, as_of: datetime) -> Versions:
         experiments=tuple(
             (name, action, tuple(arms)) for name, action, arms in found["experiments"] or ()
         ),
+        policy_digest=found["policy_digest"],
+        shipped_digest=found["shipped_digest"],
     )
 
 

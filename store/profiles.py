@@ -20,6 +20,7 @@ from engine.errors import ContactNotFound
 from engine.ids import ContactId
 from store.bulk import microseconds, read_frame, utc
 from store.crm_access import THIS_TENANT
+from store.plan_marks import MARKS_ORDER, MARKS_SQL
 
 HISTORY_DAYS = 1095  # three years: the longest rhythm any shipped rule looks back on is 18 months
 SENDS_DAYS = 400  # a cooldown lasts a year at most
@@ -55,6 +56,13 @@ _SENDS = """
   FROM keepwell.sends s
   JOIN keepwell.decisions d ON d.tenant_id = s.tenant_id AND d.id = s.decision_id
 """
+# promised, and never left: what comes back is worth less.
+_BLOCKED_DAYS = 60
+_BLOCKED = f"""
+  SELECT s.contact_id, d.rule, d.subject, {microseconds("s.decided_at")} AS since_us {_SENDS}
+   WHERE s.decided_at < :as_of AND s.decided_at > :blocked_since
+     AND s.state IN ('suppressed', 'failed')
+"""
 
 CONTACT_SQL = f"""
   SELECT {_CONTACT_COLUMNS},
@@ -73,7 +81,18 @@ CONTACT_SQL = f"""
               {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject)), '[]')::text
        {_SENDS}
       WHERE s.contact_id = c.id AND s.decided_at < :as_of AND s.decided_at > :sends_since
-        AND s.{_LIVE_SEND}) AS sends
+        AND s.{_LIVE_SEND}) AS sends,
+    (SELECT coalesce(json_agg(json_build_array(s.action, s.purpose, s.contact_id,
+              {microseconds("coalesce(s.sent_at, s.next_at)")})), '[]')::text
+       FROM keepwell.sends s
+      WHERE s.household = c.account_id AND s.contact_id <> c.id AND s.decided_at < :as_of
+        AND s.decided_at > :sends_since AND s.{_LIVE_SEND}) AS household_sends,
+    (SELECT coalesce(json_agg(json_build_array(budget, period_start, used_cents)), '[]')::text
+       FROM keepwell.budget_balances) AS budgets_used,
+    (SELECT coalesce(json_agg(json_build_array(b.rule, b.subject, b.since_us)), '[]')::text
+       FROM ({_BLOCKED} AND s.contact_id = c.id) b) AS blocked,
+    (SELECT coalesce(json_agg(json_build_array(m.rule, m.subject, m.verdict)), '[]')::text
+       FROM ({MARKS_SQL} AND contact_id = c.id {MARKS_ORDER}) m) AS marks
     FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact
 """
 _ONE = text(CONTACT_SQL)
@@ -145,6 +164,7 @@ def contact_values(contact_id: ContactId, as_of: datetime) -> dict[str, object]:
         "as_of": as_of,
         "since": as_of - timedelta(days=HISTORY_DAYS),
         "sends_since": as_of - timedelta(days=SENDS_DAYS),
+        "blocked_since": as_of - timedelta(days=_BLOCKED_DAYS),
     }
 
 
@@ -280,10 +300,12 @@ async def list_sends(
 ) -> pl.DataFrame:
     """Return sends decided before `as_of` that went out or still may.
 
-    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC), rule, subject.
+    Columns: contact_id, action, purpose, at_us (microseconds since 1970 UTC), rule, subject,
+    household.
     """
     query = f"""SELECT s.contact_id::text, s.action, s.purpose,
-                       {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject
+                       {microseconds("coalesce(s.sent_at, s.next_at)")}, d.rule, d.subject,
+                       s.household::text
                   {_SENDS}
                  WHERE s.decided_at < {{as_of}} AND s.decided_at > {{since}} AND s.{_LIVE_SEND}
                        {_among("s.contact_id", ids)}"""
@@ -297,9 +319,34 @@ async def list_sends(
             "at_us": pl.Int64,
             "rule": pl.String,
             "subject": pl.String,
+            "household": pl.String,
         },
         as_of=as_of,
         since=as_of - timedelta(days=SENDS_DAYS),
+        ids=_uuids(ids),
+    )
+
+
+async def list_blocked(
+    connection: AsyncConnection, as_of: datetime, ids: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Return what was promised before `as_of` and never left.
+
+    Columns: contact_id, rule, subject, since_us (microseconds since 1970 UTC).
+    """
+    query = _BLOCKED.replace(":as_of", "{as_of}").replace(":blocked_since", "{since}")
+    query = query.replace("s.contact_id, d.rule", "s.contact_id::text, d.rule")
+    return await read_frame(
+        connection,
+        f"{query} {_among('s.contact_id', ids)}",
+        {
+            "contact_id": pl.String,
+            "rule": pl.String,
+            "subject": pl.String,
+            "since_us": pl.Int64,
+        },
+        as_of=as_of,
+        since=as_of - timedelta(days=_BLOCKED_DAYS),
         ids=_uuids(ids),
     )
 

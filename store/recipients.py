@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,7 @@ class Recipient:
         timezone: IANA name, None if the CRM has none.
         do_not: channels that the CRM's flags forbid.
         unsubscribed: from any of the CRM's campaigns.
+        state: of the account's address, as the CRM spells it.
     """
 
     contact_id: ContactId
@@ -37,6 +39,7 @@ class Recipient:
     timezone: str | None
     do_not: frozenset[str]
     unsubscribed: bool
+    state: str | None = None
 
 
 async def list_recipients(
@@ -48,7 +51,9 @@ async def list_recipients(
             "SELECT c.id, c.email, c.phone, c.mobile_phone, c.timezone, c.do_not_email, "
             "c.do_not_sms, c.do_not_call, EXISTS (SELECT FROM crm_campaign_memberships m "
             "WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id "
-            "AND m.status = 'unsubscribed') AS unsubscribed "
+            "AND m.status = 'unsubscribed') AS unsubscribed, "
+            "(SELECT a.state FROM crm_accounts a WHERE a.tenant_id = c.tenant_id "
+            "AND a.id = c.account_id) AS state "
             "FROM crm_contacts c WHERE c.tenant_id = :tenant_id "
             "AND c.id = ANY(cast(:contacts AS uuid[]))"
         ),
@@ -71,6 +76,7 @@ async def list_recipients(
                 if forbidden
             ),
             unsubscribed=row.unsubscribed,
+            state=row.state,
         )
         for row in rows
     }
@@ -124,3 +130,50 @@ async def list_touches(
         {"tenant_id": tenant_id, "contacts": list(contact_ids), "since": since},
     )
     return [Touch(*row) for row in rows]
+
+
+async def list_newest_answers(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    contact_ids: Sequence[ContactId],
+    *,
+    types: Sequence[str],
+    since: datetime,
+) -> dict[ContactId, datetime]:
+    """Return, by contact, when the newest event of any of these types happened since a moment."""
+    rows = await connection.execute(
+        text(
+            "SELECT contact_id, max(occurred_at) FROM keepwell.events "
+            "WHERE tenant_id = :tenant_id AND contact_id = ANY(cast(:contacts AS uuid[])) "
+            "AND occurred_at > :since AND type = ANY(:types) GROUP BY contact_id"
+        ),
+        {
+            "tenant_id": tenant_id,
+            "contacts": list(contact_ids),
+            "since": since,
+            "types": list(types),
+        },
+    )
+    return {contact: at for contact, at in rows}  # noqa: C416 - a Row is no pair to mypy
+
+
+async def list_household_touches(
+    connection: AsyncConnection,
+    tenant_id: TenantId,
+    households: Sequence[UUID],
+    *,
+    since: datetime,
+) -> list[tuple[UUID, ContactId, str, datetime]]:
+    """List what has gone to households, or may have: household, contact, action, when."""
+    rows = await connection.execute(
+        text(
+            "SELECT household, contact_id, action, at FROM ("
+            "SELECT s.household, s.contact_id, s.action, coalesce(s.sent_at, (SELECT "
+            "max(a.started_at) FROM keepwell.attempts a WHERE a.tenant_id = s.tenant_id "
+            "AND a.send_id = s.id)) AS at FROM keepwell.sends s "
+            "WHERE s.tenant_id = :tenant_id AND s.household = ANY(cast(:households AS uuid[])) "
+            "AND s.state IN ('sent', 'sending', 'unknown')) t WHERE at >= :since ORDER BY at"
+        ),
+        {"tenant_id": tenant_id, "households": list(households), "since": since},
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]

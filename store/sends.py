@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
@@ -29,11 +30,12 @@ class NewSend:
 
     Attributes:
         id: also the provider's idempotency key.
-        dedupe_key: at most one send of a tenant has it.
+        dedupe_key: at most one send of a tenant has it, those aside that never left.
         content: rendered once: subject, text, html, headers, sender (name, email).
         still: facts that must hold when it is claimed, e.g. {"no": "appointment.booked"}.
         next_at: not before this moment.
         not_after: worthless after this moment.
+        household: the contact's account when it was promised.
     """
 
     id: SendId
@@ -50,6 +52,7 @@ class NewSend:
     not_after: datetime
     decided_at: datetime
     still: Sequence[Mapping[str, str]] = ()
+    household: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Send:
     sent_at: datetime | None
     rule: str | None
     unclear_since: datetime | None
+    household: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ SEND_COLUMNS = (
     "s.id, s.decision_id, s.contact_id, s.dedupe_key, s.action, s.purpose, s.channel, "
     "s.recipient, s.content::text AS content, s.content_source, s.still::text AS still, s.state, "
     "s.attempts, s.next_at, s.not_after, s.provider_id, s.reason, s.checks::text AS checks, "
-    "s.decided_at, s.created_at, s.sent_at, "
+    "s.decided_at, s.created_at, s.sent_at, s.household, "
     "(SELECT d.rule FROM keepwell.decisions d WHERE d.tenant_id = s.tenant_id "
     "AND d.id = s.decision_id) AS rule, "
     "(SELECT min(a.started_at) FROM keepwell.attempts a WHERE a.tenant_id = s.tenant_id "
@@ -117,10 +121,12 @@ SEND_COLUMNS = (
 
 _INSERT = (
     "INSERT INTO keepwell.sends (tenant_id, id, decision_id, contact_id, dedupe_key, action, "
-    "purpose, channel, recipient, content, content_source, still, next_at, not_after, decided_at) "
+    "purpose, channel, recipient, content, content_source, still, next_at, not_after, decided_at, "
+    "household) "
     "VALUES (:tenant_id, :id, :decision_id, :contact_id, :dedupe_key, :action, :purpose, :channel, "
     ":recipient, cast(:content AS jsonb), :content_source, cast(:still AS jsonb), :next_at, "
-    ":not_after, :decided_at) ON CONFLICT (tenant_id, dedupe_key) DO NOTHING"
+    ":not_after, :decided_at, :household) ON CONFLICT (tenant_id, dedupe_key) "
+    "WHERE state NOT IN ('suppressed', 'failed') DO NOTHING"
 )
 _ADD = text(_INSERT)
 _ADD_AND_WAKE = (
@@ -257,6 +263,15 @@ async def list_sends(
         },
     )
     return [send_from(row) for row in rows]
+
+
+async def has_send(connection: AsyncConnection, tenant_id: TenantId, send_id: SendId) -> bool:
+    """Tell whether the outbox has a send of this id."""
+    found = await connection.scalar(
+        text("SELECT true FROM keepwell.sends WHERE tenant_id = :tenant_id AND id = :id"),
+        {"tenant_id": tenant_id, "id": send_id},
+    )
+    return bool(found)
 
 
 async def count_sends(connection: AsyncConnection, tenant_id: TenantId) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""One nightly verification per tenant and day, however many workers there are."""
+"""One nightly look per kind, tenant and day, however many workers there are."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,11 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
 
-KIND = "verify"
 
-
-async def begin_verification(
-    connection: AsyncConnection, tenant_id: TenantId, run_id: UUID, as_of: datetime
+async def begin_nightly(
+    connection: AsyncConnection, tenant_id: TenantId, run_id: UUID, as_of: datetime, *, kind: str
 ) -> bool:
     """Note that a run began; False if it was there already or somebody is at it.
 
@@ -20,8 +18,8 @@ async def begin_verification(
     has not begun.
     """
     held = await connection.scalar(
-        text("SELECT pg_try_advisory_xact_lock(hashtextextended('verify ' || :tenant, 0))"),
-        {"tenant": str(tenant_id)},
+        text("SELECT pg_try_advisory_xact_lock(hashtextextended(:kind || ' ' || :tenant, 0))"),
+        {"tenant": str(tenant_id), "kind": kind},
     )
     if not held:
         return False
@@ -30,6 +28,6 @@ async def begin_verification(
             "INSERT INTO keepwell.runs (tenant_id, id, kind, as_of) "
             "VALUES (:tenant, :id, :kind, :as_of) ON CONFLICT DO NOTHING"
         ),
-        {"tenant": tenant_id, "id": run_id, "kind": KIND, "as_of": as_of},
+        {"tenant": tenant_id, "id": run_id, "kind": kind, "as_of": as_of},
     )
     return begun.rowcount == 1

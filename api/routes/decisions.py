@@ -3,18 +3,21 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.answers import answer, answer_once
 from api.dependencies import ContactName, DecidesCall, ReadsDecisionsCall, RuntimeOf
-from api.documents import DecideIn, NothingIn
-from api.shapes import Decision, Replay
+from api.documents import DecideIn, Moment, NothingIn
+from api.shapes import Decision, DecisionSummary, Explanation, Replay
 from api.strict_route import StrictRoute
 from engine.errors import DecisionNotFound
 from services.decide import decide_contact
+from services.explain_decision import explain_contact, explain_decision
+from services.explanation_words import explanation_lines
 from services.replay_decision import replay_decision
 from services.show_decision import show_decision
+from services.summarise_decisions import summarise_decisions
 
 router = APIRouter(prefix="/v1", tags=["decisions"], route_class=StrictRoute)
 
@@ -57,10 +60,54 @@ async def next_best_action(
     )
 
 
+@router.get("/decisions/summary", summary="Group decisions", response_model=DecisionSummary)
+async def summary(
+    call: ReadsDecisionsCall,
+    runtime: RuntimeOf,
+    since: Annotated[
+        Moment | None, Query(description="First moment; absent: the newest run over all contacts.")
+    ] = None,
+    until: Annotated[Moment | None, Query(description="End; absent: now.")] = None,
+) -> Response:
+    """Return who was left with no action, which stage did it, and what levers and caps cost."""
+    return answer(await summarise_decisions(call.connection, runtime, since=since, until=until))
+
+
 @router.get("/decisions/{decision}", summary="Read a decision", response_model=Decision)
 async def read_decision(call: ReadsDecisionsCall, decision: DecisionName) -> Response:
     """Return a stored decision with all candidates and what became of each."""
     return answer(await show_decision(call.connection, call.tenant_id, _id(decision)))
+
+
+@router.get(
+    "/decisions/{decision}/explain", summary="Explain a decision", response_model=Explanation
+)
+async def explain(call: ReadsDecisionsCall, decision: DecisionName) -> Response:
+    """Return a stored decision with the conditions, stages and terms of every candidate.
+
+    `explanation.smallest_change` is the least that would have flipped the choice; `words` says all
+    of it for people.
+    """
+    document = await explain_decision(call.connection, call.tenant_id, _id(decision))
+    return answer(document | {"words": explanation_lines(document)})
+
+
+@router.get(
+    "/contacts/{contact}/explain",
+    summary="Explain what would be decided for a contact",
+    response_model=Explanation,
+)
+async def explain_one(
+    call: ReadsDecisionsCall,
+    contact: ContactName,
+    runtime: RuntimeOf,
+    as_of: Annotated[
+        Moment | None, Query(description="With what was known at this moment; absent: now.")
+    ] = None,
+) -> Response:
+    """Return what would be decided at a moment, and why; nothing is stored or sent."""
+    document = await explain_contact(call.connection, runtime, call.tenant_id, contact, as_of=as_of)
+    return answer(document | {"words": explanation_lines(document)})
 
 
 @router.post("/decisions/{decision}/replay", summary="Recompute a decision", response_model=Replay)

@@ -13,7 +13,11 @@ from engine.policy.settings import Cap, PolicyData
 from engine.treatment import TreatmentRequest, Treatments
 
 WEEK = ((600, 1080),) * 5 + ((600, 1020), None)  # weekdays 10-18, Saturday 10-17, Sunday nothing
-CAPS = (Cap("treatment", 1, 1), Cap("marketing", 30, 2), Cap("any", 7, 3))
+CAPS = (
+    Cap("treatment", 1, 1),
+    Cap("marketing", 30, 2),
+    Cap("service", 7, 3, ("treatment", "service")),
+)
 
 
 def make_action(id: str = "recall", **changes: object) -> Action:  # noqa: A002 - the field's name
@@ -64,6 +68,12 @@ def make_contacts(n: int = 1, *, zones: Sequence[str] = ("UTC",), **columns: obj
         recent_sends=np.zeros(n, dtype=np.int64),
         open_complaint=np.zeros(n, dtype=np.bool_),
         context=np.zeros((n, 4)),
+        unanswered=np.zeros(n, dtype=np.int64),
+        rest_days=np.zeros(n),
+        since=np.zeros((n, 0)),
+        no_ai=np.zeros(n, dtype=np.bool_),
+        budget_left=np.zeros((n, 0), dtype=np.int64),
+        hazard_90d=np.full(n, np.nan),
     )
     return replace(contacts, **columns)  # type: ignore[arg-type]
 

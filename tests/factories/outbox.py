@@ -9,9 +9,12 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.chance import contact_keys, salt, uniform
 from engine.ids import ContactId, DecisionId, SendId, TenantId
+from engine.policy.groups import HOLDOUT_SALT
 from services.deliver import Channels
 from services.deliver_outcome import Terms
+from services.playbook import shipped_policy
 from store.consents import Consent, add_consent
 from store.database import Database
 from store.leases import get_moment
@@ -45,7 +48,7 @@ class Outbox:
 
     async def add_contact(self, *, consent: str | None = "granted", **columns: Any) -> ContactId:
         """A contact in New York with address and, unless None, consent for all e-mail and SMS."""
-        contact_id = ContactId(uuid4())
+        contact_id = self._new_id()
         row = {
             "id": contact_id,
             "tenant_id": self.tenant_id,
@@ -67,6 +70,14 @@ class Outbox:
                     for channel in ("email", "sms", "call_task"):
                         await self.consent(connection, contact_id, channel, purpose, consent)
         return contact_id
+
+    def _new_id(self) -> ContactId:
+        """A fresh id outside the tenant's holdout."""
+        while True:
+            found = uuid4()
+            drawn = uniform(contact_keys([found]), salt(HOLDOUT_SALT, str(self.tenant_id)))
+            if drawn[0] >= shipped_policy().holdout_share:
+                return ContactId(found)
 
     async def consent(
         self,

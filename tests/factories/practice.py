@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import ContactId, TenantId
-from services import playbook
+from services import playbook, policy_numbers
 from services.clock import Clock
 from services.decide import decide_contact, decide_tenant
 from services.record_event import NewEvent, record_event
@@ -40,6 +40,7 @@ SETTINGS = {
 
 def forget_playbooks() -> None:
     """As after a restart: nothing that was built from the database is kept in the process."""
+    policy_numbers._numbers.clear()
     for kept in (playbook._playbooks, playbook._rules, playbook._models):
         kept._items.clear()
 
@@ -91,7 +92,7 @@ class Practice:
 
     def new_id(self, *, held: bool = False) -> ContactId:
         """A fresh id inside or outside the practice's holdout."""
-        from engine.policy.stages import in_holdout  # noqa: PLC0415
+        from engine.policy.groups import in_holdout  # noqa: PLC0415
         from tests.factories.contacts import contact_keys, make_contacts  # noqa: PLC0415
 
         policy = playbook.shipped_policy()

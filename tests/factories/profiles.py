@@ -21,7 +21,7 @@ from engine.features.subjects import subjects_of
 from engine.features.tables import FeatureTables
 from engine.ids import DecisionId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
-from engine.profile import POLICY_FEATURES, Profile
+from engine.profile import Profile, policy_features
 from engine.slots import SLOT_NAMES
 from rules.compiled import compile_rules
 from services import profiles as sources
@@ -55,7 +55,7 @@ def make_playbook(*, model: HazardModel | None = None, observations: int = 0) ->
     if observations:
         state = arms_known(_taught(state, actions_of(rules.rule_set, state).actions, observations),
                            rules.rule_set)  # fmt: skip
-    specs = distinct([*rules.features, *churn_features(HEALTHCARE), *POLICY_FEATURES])
+    specs = distinct([*rules.features, *churn_features(HEALTHCARE), *policy_features(policy)])
     from_history = tuple(spec for spec in specs if not is_from_health(spec))
     return Playbook(
         tenant_id=TENANT,
@@ -188,7 +188,13 @@ def profile_alone(playbook: Playbook, person: Person, as_of: datetime = NOON) ->
         as_of=as_of, zone=zone, attributes=values,
     )  # fmt: skip
     return sources._profile(
-        playbook, row, features, consent, person.sends, as_of=as_of, subjects=subjects
+        playbook,
+        row,
+        features,
+        consent,
+        sources.OwnHistory(person.sends),
+        as_of=as_of,
+        subjects=subjects,
     )
 
 
@@ -214,7 +220,7 @@ def profiles_together(
             person.row,
             values,
             consent,
-            person.sends,
+            sources.OwnHistory(person.sends),
             as_of=as_of,
             subjects=subjects.get(person.row["contact_id"], ()),
         )

@@ -13,6 +13,7 @@ from gateways.debug_smtp import DebugSmtp
 from gateways.email import EmailSender
 from services.deliver import DeliverySummary, deliver_due
 from store.consents import list_consents
+from store.due_checks import list_checks
 from store.leases import get_moment
 from store.sends import count_sends, list_sends, suppress_queued
 from tests.factories.outbox import SUNDAY_NIGHT, WORKING_HOURS, Outbox, database_at, email_only
@@ -208,10 +209,14 @@ async def test_of_two_messages_to_one_contact_only_one_leaves_in_a_claim(
     contact_id = await outbox.add_contact()
     for _ in range(2):
         await outbox.add_send(contact_id=contact_id)
-    assert await deliver(outbox, smtp) == DeliverySummary(sent=1, postponed=1)
-    (waiting,) = [send for send in await outbox.all() if send.state == "pending"]
-    assert waiting.reason == "frequency_cap"
-    assert waiting.next_at > WORKING_HOURS + timedelta(hours=23)
+    assert await deliver(outbox, smtp) == DeliverySummary(sent=1, suppressed=1)
+    (blocked,) = [send for send in await outbox.all() if send.state == "suppressed"]
+    assert blocked.reason == "frequency_cap"
+    # it comes back to arbitration when the cap has room again
+    async with outbox.database.transaction(outbox.tenant_id) as connection:
+        (check,) = await list_checks(connection, limit=10)
+    assert (check.contact_id, check.trigger) == (contact_id, "redecide")
+    assert check.check_at > WORKING_HOURS + timedelta(hours=23)
 
 
 async def test_of_two_messages_to_one_contact_only_one_leaves_whoever_claims_them(
@@ -228,7 +233,7 @@ async def test_of_two_messages_to_one_contact_only_one_leaves_whoever_claims_the
     receivers = [message.recipients for message in smtp.messages]
     assert len(receivers) == len(set(receivers)) == 15
     async with outbox.database.transaction(outbox.tenant_id) as connection:
-        assert await count_sends(connection, outbox.tenant_id) == {"pending": 15, "sent": 15}
+        assert await count_sends(connection, outbox.tenant_id) == {"suppressed": 15, "sent": 15}
 
 
 async def test_a_revocation_suppresses_what_is_queued_on_its_channel_at_once(

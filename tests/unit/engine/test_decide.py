@@ -20,13 +20,26 @@ from engine.candidates import (
 )
 from engine.chance import contact_keys
 from engine.decide import Decisions, Moment, decide
-from engine.policy.quiet_hours import is_allowed_at, zone_or_utc
-from engine.policy.stages import in_holdout
+from engine.policy.groups import Group, in_holdout
+from engine.policy.quiet_hours import is_open, place
+from engine.policy.settings import (
+    Approval,
+    Budget,
+    Capacity,
+    ContextWeight,
+    CoolOff,
+    Holiday,
+    LegalWindow,
+    Lever,
+    LoweredCaps,
+    Rest,
+    Rollout,
+)
+from engine.policy.stages import lowered_count
 from engine.reasons import Reason, Stage
 from engine.slots import SLOTS
 from tests.factories.contacts import (
     CAPS,
-    WEEK,
     any_allowed,
     contact_id,
     everything,
@@ -36,7 +49,10 @@ from tests.factories.contacts import (
 )
 
 TUESDAY_NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "America/St_Johns", "Mars/Phobos")
+ZONES = (
+    "UTC", "America/New_York@US-NY", "Asia/Kolkata", "America/St_Johns", "Mars/Phobos",
+    "America/Chicago@US-TX,US-LA",
+)  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +74,24 @@ def at(as_of: datetime = TUESDAY_NOON) -> Moment:
     return Moment(tenant="tenant", as_of=as_of, seed=7)
 
 
+NEW_YEAR = Holiday("*", month=1, day=1)
+POLICY = make_policy(
+    usual_share=0.1,
+    random_share=0.1,
+    holidays=(NEW_YEAR, Holiday("US", nth=-1, weekday=0, month=5)),
+    legal=(LegalWindow("US-TX", ((540, 1260),) * 6 + ((720, 1260),)),),
+    lowered=LoweredCaps(3, 60, 0.5, ("marketing",)),
+    rest=Rest(2, 30, 60, 3, ("marketing",)),
+    cool_off=(CoolOff("complaint.resolved", 14, ("marketing", "service")),),
+    contexts=(ContextWeight("cancellation.requested", 7, ("a0", "purpose:marketing"), 3.0),),
+    levers=(Lever("a1", 50.0, "", "season"), Lever("a2", -100.0, "2026-06-30", "not now")),
+    budgets=(Budget("spring", 50_000, "month", (("a0", 2_500),)),),
+    capacity=(Capacity("appointment.booked", 10, 1, ""), Capacity("estimate.sent", 5, 0, "")),
+    rollout=(Rollout("a1", 0.5),),
+    approval=Approval(1_000, 0.9),
+)
+GOALS = ("appointment.booked", "estimate.sent", "invoice.paid")
+
 SPANS = ((0, 24 * 60), (9 * 60, 12 * 60 + 30), (15 * 60, 20 * 60))
 
 
@@ -73,6 +107,7 @@ def random_actions(rng: np.random.Generator, count: int) -> tuple[Action, ...]:
             cooldown_days=float(rng.choice([0.0, 7.0, 30.0])),
             send_within_hours=float(rng.choice([1.0, 24.0, 72.0])),
             send_between=SPANS[rng.integers(len(SPANS))],
+            goal_event=str(rng.choice(GOALS, p=[0.4, 0.1, 0.5])),
             shadow=bool(rng.random() < 0.1),
         )
         for n in range(count)
@@ -88,6 +123,7 @@ def random_case(seed: int, as_of: datetime, *, contacts: int = 40, share: float 
         all_pairs.contact[kept],
         all_pairs.action[kept],
         rng.choice([np.nan, 0.0, 6.9, 7.0, 29.5, 400.0], size=int(kept.sum())),
+        carried=rng.random(int(kept.sum())) < 0.05,
     )
     codes = [CONSENT_GRANTED, CONSENT_GRANTED, CONSENT_NONE, CONSENT_REVOKED, CONSENT_FLAGGED]
     people = make_contacts(
@@ -99,10 +135,15 @@ def random_case(seed: int, as_of: datetime, *, contacts: int = 40, share: float 
         recent_sends=rng.integers(0, 4, size=n),
         open_complaint=rng.random(n) < 0.2,
         context=rng.random((n, 4)),
+        unanswered=rng.integers(0, 5, size=n),
+        rest_days=rng.choice([0.0, 0.5, 40.0], size=n, p=[0.8, 0.1, 0.1]),
+        since=rng.choice([np.nan, 0.0, 6.0, 20.0], size=(n, len(POLICY.events))),
+        no_ai=rng.random(n) < 0.1,
+        budget_left=rng.integers(-500, 6_000, size=(n, len(POLICY.budgets))),
+        hazard_90d=rng.choice([np.nan, 0.1, 0.95], size=n),
     )
-    return Case(
-        people, proposals, action_columns(actions), make_policy(holdout_share=share), at(as_of)
-    )
+    policy = replace(POLICY, holdout_share=share)
+    return Case(people, proposals, action_columns(actions), policy, at(as_of))
 
 
 def moments(start: datetime, days: int) -> st.SearchStrategy[datetime]:
@@ -121,39 +162,68 @@ cases = st.builds(
 )
 
 
+def assert_within_the_policy(case: Case, decided: Decisions, who: int, row: int) -> None:
+    contacts, found = case.contacts, decided.candidates
+    action = case.actions.actions[found.action[row]]
+    since_resolved, since_cancelled = contacts.since[who]
+    assert not (contacts.rest_days[who] > 0 and action.purpose == "marketing")
+    assert not (since_resolved < 14 and action.purpose in {"marketing", "service"})
+    assert action.goal_event != "estimate.sent"  # no place is free
+    if action.id == "a0":
+        assert contacts.budget_left[who, 0] >= 2_500
+    tripled = since_cancelled < 7 and (action.id == "a0" or action.purpose == "marketing")
+    assert found.context[row] == (3.0 if tripled else 1.0)
+    # a tenth of the places is free; from a quarter on nothing is lost
+    assert found.capacity[row] == (0.4 if action.goal_event == "appointment.booked" else 1.0)
+    assert found.needs_approval[row] == (action.id == "a0" or contacts.hazard_90d[who] > 0.9)
+
+
 @given(cases)
 def test_no_decision_breaks_the_policy(case):
     decided, contacts, actions = case.decided(), case.contacts, case.actions
     held = in_holdout(contacts, case.policy, case.moment.tenant)
-    for place, who in enumerate(decided.chosen):
+    for chosen, who in enumerate(decided.chosen):
         row = decided.winner[who]
         action = actions.actions[decided.candidates.action[row]]
         purpose = PURPOSES.index(action.purpose)
-        channel = int(decided.treatments.channel[place])
-        slot = SLOTS[decided.treatments.slot[place]]
+        channel = int(decided.treatments.channel[chosen])
+        slot = SLOTS[decided.treatments.slot[chosen]]
 
         assert contacts.consent[who, channel, purpose] == CONSENT_GRANTED
         assert contacts.reachable[who, channel]
         assert CHANNELS[channel] in action.channels
         assert not action.shadow
         assert not held[who]
+        assert not case.proposals.carried[row]
         assert not contacts.open_complaint[who] or action.purpose == "treatment"
         assert not case.proposals.days_since_same[row] < action.cooldown_days
+        tired = contacts.unanswered[who] >= 3
         for number, cap in enumerate(CAPS):
-            if cap.purpose in {"any", action.purpose}:
-                assert contacts.sends[who, number] + 1 <= cap.max_count
+            if cap.purpose == action.purpose:
+                most = lowered_count(cap, POLICY.lowered) if tired else cap.max_count
+                assert contacts.sends[who, number] + 1 <= most
+        assert_within_the_policy(case, decided, who, row)
 
-        zone = zone_or_utc(contacts.zones[contacts.zone[who]])
-        leaves = EPOCH + timedelta(microseconds=int(decided.send_at_us[place]))
-        local = leaves.astimezone(zone)
+        where = place(contacts.zones[contacts.zone[who]])
+        leaves = EPOCH + timedelta(microseconds=int(decided.send_at_us[chosen]))
+        local = leaves.astimezone(where.zone)
         assert case.moment.as_of <= leaves
-        assert is_allowed_at(leaves, zone, WEEK)
+        assert is_open(leaves, where, case.policy)
         assert slot.start <= local.hour * 60 + local.minute < slot.end
         start, end = action.send_between
         assert start <= local.hour * 60 + local.minute < end
         # the slot opens in time; the spread adds three quarters of an hour at most
         assert leaves <= case.moment.as_of + timedelta(hours=action.send_within_hours + 0.75)
-        assert decided.score_cents[who] > 0
+        found = decided.candidates
+        plain = decided.group[who] in {Group.USUAL, Group.PLAIN}
+        assert decided.score_cents[who] > 0 or plain or decided.group[who] == Group.RANDOM
+        assert contacts.no_ai[who] == (decided.group[who] == Group.PLAIN)
+        if plain:
+            assert decided.treatments.selection_probability[chosen] == 1.0
+            first = next(
+                c for c in action.channels if found.channels_left()[row][CHANNELS.index(c)]
+            )
+            assert CHANNELS[channel] == first
 
 
 @given(cases)
@@ -172,7 +242,8 @@ def test_every_candidate_keeps_a_verdict_and_only_winners_have_none(case):
         rivals = found.score_cents[(found.contact == who) & (found.removed_by >= Stage.ARBITRATION)]
         if row >= 0:
             assert found.contact[row] == who
-            assert rivals.max(initial=-np.inf) <= found.score_cents[row]
+            judged = decided.group[who] == Group.ENGINE
+            assert rivals.max(initial=-np.inf) <= found.score_cents[row] or not judged
         else:
             assert decided.score_cents[who] == 0
             assert decided.reason[who] != Reason.HIGHEST_VALUE
@@ -197,18 +268,25 @@ def test_a_contact_alone_gets_the_decision_it_gets_in_a_batch(case, who):
             recent_sends=contacts.recent_sends[[who]],
             open_complaint=contacts.open_complaint[[who]],
             context=contacts.context[[who]],
+            unanswered=contacts.unanswered[[who]],
+            rest_days=contacts.rest_days[[who]],
+            since=contacts.since[[who]],
+            no_ai=contacts.no_ai[[who]],
+            budget_left=contacts.budget_left[[who]],
+            hazard_90d=contacts.hazard_90d[[who]],
         ),
         proposals=Proposals(
             np.zeros(int(mine.sum()), dtype=np.int64),
             case.proposals.action[mine],
             case.proposals.days_since_same[mine],
+            carried=case.proposals.carried[mine],
         ),
     ).decided()
     for name in ("removed_by", "reason", "channel_reason", "slot_allowed", "effect", "cost_cents",
                  "fatigue_cents", "score_cents"):  # fmt: skip
         in_batch = getattr(together.candidates, name)[mine]
         assert in_batch.tobytes() == getattr(alone.candidates, name).tobytes(), name
-    for name in ("score_cents", "reason", "held"):
+    for name in ("score_cents", "reason", "held", "group", "lever_cost_cents"):
         assert getattr(together, name)[[who]].tobytes() == getattr(alone, name).tobytes(), name
     assert (together.winner[who] >= 0) == (alone.winner[0] >= 0)
     place = np.flatnonzero(together.chosen == who)
@@ -295,9 +373,9 @@ def test_a_decision_is_worth_what_is_left_after_the_cost_of_its_own_channel():
     actions = action_columns([make_action()])
     decided = Case(make_contacts(n), everything(n, 1), actions, make_policy(), at()).decided()
     gain = 0.1 * 12_000
-    for place, who in enumerate(decided.chosen):
-        cost = actions.cost_cents[0, decided.treatments.channel[place]]
-        assert decided.cost_cents[place] == cost
+    for number, who in enumerate(decided.chosen):
+        cost = actions.cost_cents[0, decided.treatments.channel[number]]
+        assert decided.cost_cents[number] == cost
         assert decided.score_cents[who] == pytest.approx(gain - cost, abs=1e-6)
     assert len(set(decided.cost_cents)) == len(CHANNELS)
 
@@ -320,7 +398,7 @@ def test_a_rule_rests_until_its_cooldown_is_over_to_the_day():
     for days, rests in ((0.0, True), (29.999999, True), (30.0, False), (np.nan, False)):
         decided = Case(
             make_contacts(),
-            Proposals(np.array([0]), np.array([0]), np.array([days])),
+            Proposals(np.array([0]), np.array([0]), np.array([days]), np.array([False])),
             action_columns([action]),
             make_policy(),
             at(),

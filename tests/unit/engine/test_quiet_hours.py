@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.policy.quiet_hours import is_allowed_at, next_allowed_at, next_span, zone_or_utc
+from engine.policy.quiet_hours import Place, is_open, next_open, zone_or_utc
 from engine.policy.settings import Window
+from tests.factories.contacts import make_policy
 
 ZONES = (
     "UTC",
@@ -26,15 +27,33 @@ MINUTE = timedelta(minutes=1)
 TEN_TO_SIX: tuple[Window, ...] = ((600, 1080),) * 5 + ((600, 1020), None)
 
 
+def is_allowed_at(at: datetime, zone: ZoneInfo, windows: tuple[Window, ...]) -> bool:
+    return is_open(at, Place(zone, ()), make_policy(windows=windows))
+
+
+def next_span(
+    at: datetime, zone: ZoneInfo, windows: tuple[Window, ...], slot: tuple[int, int] = (0, 1440)
+) -> tuple[datetime, datetime] | None:
+    return next_open(at, Place(zone, ()), make_policy(windows=windows), slot=slot)
+
+
+def next_allowed_at(
+    at: datetime, zone: ZoneInfo, windows: tuple[Window, ...], slot: tuple[int, int] = (0, 1440)
+) -> datetime | None:
+    span = next_span(at, zone, windows, slot)
+    return None if span is None else span[0]
+
+
 def searched(
     at: datetime, zone: ZoneInfo, windows: tuple[Window, ...], slot: tuple[int, int]
 ) -> datetime | None:
     """The same by brute force: `at`, then every full minute of the fortnight after it."""
+    policy, where = make_policy(windows=windows), Place(zone, ())
     moment = at
     while moment < at + timedelta(days=14, hours=1):
         local = moment.astimezone(zone)
         minute = local.hour * 60 + local.minute
-        if is_allowed_at(moment, zone, windows) and slot[0] <= minute < slot[1]:
+        if is_open(moment, where, policy) and slot[0] <= minute < slot[1]:
             return moment
         moment = moment.replace(second=0, microsecond=0) + MINUTE
     return None
@@ -63,6 +82,7 @@ moments = st.one_of(
 )
 
 
+@settings(deadline=None)  # twenty thousand minutes are tried
 @given(
     at=moments,
     zone=st.sampled_from(ZONES),

@@ -138,9 +138,7 @@ def test_another_number_is_another_policy_and_another_comment_is_not(tmp_path) -
     digest = read_policy().settings.digest
     same = copied_policy(tmp_path, "fatigue.yaml", "format: 1", "# a comment\nformat: 1")
     assert read_policy(same).settings.digest == digest
-    changed = copied_policy(
-        tmp_path, "experiment.yaml", "holdout_share: 0.05", "holdout_share: 0.1"
-    )
+    changed = copied_policy(tmp_path, "experiment.yaml", "holdout: 0.05", "holdout: 0.1")
     assert read_policy(changed).settings.digest != digest
 
 
@@ -150,7 +148,7 @@ def test_another_number_is_another_policy_and_another_comment_is_not(tmp_path) -
         ("quiet_hours.yaml", "mon: 10:00-18:00", "mon: 07:00-18:00", "E111"),
         ("quiet_hours.yaml", "mon: 10:00-18:00", "mon: late", "E124"),
         ("frequency_caps.yaml", "in: 3 days", "in: a while", "E120"),
-        ("experiment.yaml", "0.05", "5", "E111"),
+        ("experiment.yaml", "holdout: 0.05", "holdout: 5", "E111"),
         ("experiment.yaml", "as_of: 2026-11-01\n", "", "E011"),
     ],
 )

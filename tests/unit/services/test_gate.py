@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.actions import PURPOSES
 from engine.ids import ContactId, DecisionId, SendId
 from engine.policy.settings import Cap, PolicyData
 from services.gate import Facts, GateRules, gate
@@ -28,13 +29,22 @@ ALL_CHECKS = (
     "consent",
     "recipient_unchanged",
     "facts_still_hold",
+    "not_in_holdout",
+    "rolled_out",
+    "not_resting",
+    "first_of_household",
+    "length",
     "quiet_hours",
     "frequency_caps",
 )
 RULES = GateRules(
     PolicyData(
         windows=OFFICE,
-        caps=(Cap("any", 1, 1), Cap("any", 7, 3), Cap("marketing", 30, 2)),
+        caps=(
+            *(Cap(purpose, 1, 1, PURPOSES) for purpose in PURPOSES),
+            *(Cap(purpose, 7, 3, PURPOSES) for purpose in PURPOSES),
+            Cap("marketing", 30, 2),
+        ),
         holdout_share=0.0,
         fatigue_cents=0.0,
         exploration_floor=0.0,
@@ -281,5 +291,5 @@ def test_asking_again_at_the_time_it_named_ends_with_a_free_cap(
     assert verdict.answer == "now"
     for cap in RULES.policy.caps:
         counted = [t for t in facts.touches if t.at > now - timedelta(days=cap.window_days)]
-        if cap.purpose in {"any", purpose}:
+        if cap.purpose == purpose and "marketing" in cap.counted:
             assert len(counted) < cap.max_count

@@ -1,4 +1,4 @@
-"""Experiments on messages, notices about them, and how communication insights were made."""
+"""The tenant's policy in versions, budgets, households, and what the stages add to a decision."""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ from store.crm_access import THIS_TENANT
 revision = "0007"
 down_revision = "0006"
 
-SQL = Path(__file__).parent.parent / "sql" / "0007_experiments.sql"
+SQL = Path(__file__).parent.parent / "sql" / "0007_policy.sql"
 TABLES = {
-    "keepwell.experiments": "SELECT, INSERT, UPDATE",
-    "keepwell.experiment_notices": "SELECT, INSERT",
+    "keepwell.policy_versions": "SELECT, INSERT",
+    "keepwell.budget_balances": "SELECT, INSERT, UPDATE",
+    "keepwell.budget_reservations": "SELECT, INSERT, UPDATE, DELETE",
 }
 
 
