@@ -21,7 +21,8 @@ OUR_COLUMNS = {
     "customer_health_scores": {
         *("hazard_30d", "hazard_60d", "hazard_90d", "hazard_120d"),
         *("health_tier", "as_of"),
-    }
+    },
+    "communication_insights": {"detail"},
 }
 
 
