@@ -68,7 +68,9 @@ def attributes_of(
     types = {
         field.source.attribute: field.type
         for field in vocabulary.fields.values()
-        if field.source.attribute is not None
+        # a recall names an attribute too, but is none
+        if field.source.kind in {"attribute", "days_until_date"}
+        and field.source.attribute is not None
     } | dict.fromkeys(_NUMBERS, "number")
     keys = {f.attribute for f in features if f.attribute is not None and not is_from_health(f)}
     own = tenant or {}

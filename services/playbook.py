@@ -21,7 +21,7 @@ from churn.model import HazardModel
 from engine.actions import ActionColumns
 from engine.chance import salt
 from engine.errors import ModelUnusable, NotFound
-from engine.features.spec import Feature
+from engine.features.spec import Feature, SubjectKind
 from engine.ids import TenantId
 from engine.policy.settings import PolicyData
 from engine.profile import policy_features
@@ -73,7 +73,7 @@ class Playbook:
         rule_set_digest: of the release.
         specs: every feature that rules, health model and policy read from history.
         attributes: what is taken from the CRM's rows of contact and account, and from the tenant.
-        event_types: what `specs` count; nothing else need be loaded.
+        event_types: what `specs` count and subjects are opened by; nothing else need be loaded.
         model: None: the scorecard serves, and `tier_note` says why.
         actions: with the effect that the bandit state's counts give.
         seed: salts the treatment's draws; stands on every decision.
@@ -105,6 +105,12 @@ class Playbook:
         return tuple(
             sorted({t for spec in self.specs if spec.kind == "members_due" for t in spec.types})
         )
+
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """Event types whose properties tell something of a subject."""
+        named = {t for spec in self.specs if spec.property is not None for t in spec.types}
+        return tuple(sorted(named))
 
     def holidays(self, as_of: datetime) -> frozenset[date] | None:
         """Return the tenant's public holidays around a moment; None if they are not known."""
@@ -222,7 +228,7 @@ async def playbook_with(
         rule_set_digest=rules.rule_set.digest,
         specs=from_history,
         attributes=attributes,
-        event_types=event_types(from_history),
+        event_types=event_types(from_history, rules.subject_kinds),
         definition=definition,
         model=model,
         model_digest=versions.model_digest if model is not None else None,
@@ -256,13 +262,14 @@ def shipped_policy() -> PolicyData:
     return shipped().settings
 
 
-def event_types(specs: Sequence[Feature]) -> tuple[str, ...]:
-    """Return the event types that these features count, sorted."""
+def event_types(specs: Sequence[Feature], kinds: Sequence[SubjectKind] = ()) -> tuple[str, ...]:
+    """Return the event types that these features count and that tell open subjects, sorted."""
     named = {
         name
         for spec in specs
         for name in (*spec.types, *spec.of_types, *spec.closed_by, spec.anchor or "")
     }
+    named |= {name for kind in kinds for name in (*kind.opened_by, *kind.closed_by)}
     return tuple(sorted(named - {""}))
 
 

@@ -1,8 +1,10 @@
 """Promise a message: compose it, put it into the outbox in the decision's own transaction."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +22,8 @@ from engine.policy.terms import gives_of
 from engine.profile import BY_MACHINE
 from services.approve import ask_approval
 from services.decision_rows import Recorded
+from services.household import due_members
+from services.message_facts import message_facts
 from services.playbook import Playbook
 from services.policy_numbers import period_start
 from services.profiles import Address
@@ -84,7 +88,8 @@ async def promise_send(
         return Promise("not_composed", detail="the recipient's or sender's address is missing")
     draft = draft and not _refuses_machines(row)
     try:
-        composed = await _compose(runtime, playbook, recorded, address, allow_draft=draft)
+        facts = await _facts(connection, playbook, action, row, address)
+        composed = await _compose(runtime, playbook, recorded, facts, allow_draft=draft)
     except (InvalidInput, NotFound) as error:
         return Promise("not_composed", detail=f"{error.code}: {error.message}")
     send = _new_send(playbook, recorded, address, composed, recipient, (send_at, not_after))
@@ -200,13 +205,34 @@ async def _put_before(
     return Promise("needs_approval", send.id if asked else None, content, detail)
 
 
+async def _facts(
+    connection: AsyncConnection,
+    playbook: Playbook,
+    action: Action,
+    row: Mapping[str, Any],
+    address: Address,
+) -> dict[str, str]:
+    as_of = datetime.fromisoformat(str(row["as_of"]))
+    household = await due_members(connection, playbook, action.rule, str(row["contact_id"]), as_of)
+    person = {
+        "first_name": address.first_name,
+        "full_name": address.full_name,
+        "contact_phone": address.phone,
+    }
+    return message_facts(playbook, action, row, person, household)
+
+
 async def _compose(
-    runtime: Runtime, playbook: Playbook, recorded: Recorded, address: Address, *, allow_draft: bool
+    runtime: Runtime,
+    playbook: Playbook,
+    recorded: Recorded,
+    facts: dict[str, str],
+    *,
+    allow_draft: bool,
 ) -> Composed:
     action, row = recorded.action, recorded.row
     assert action is not None  # noqa: S101 - the caller returned before
     settings, channel = playbook.settings, str(row["channel"])
-    facts = _facts(playbook, recorded, address)
     contact = ContactId(UUID(str(row["contact_id"])))
     token = make_token(
         runtime.settings.secret.get_secret_value(), playbook.tenant_id, contact, channel
@@ -245,31 +271,6 @@ def _brief(playbook: Playbook, action: Action, channel: str, facts: dict[str, st
         placeholders=tuple(n for n in FACTS if n in known and not FACTS[n].staff_only),
         limits=SMS_LIMITS if channel == "sms" else Limits(),
     )
-
-
-def _facts(playbook: Playbook, recorded: Recorded, address: Address) -> dict[str, str]:
-    row, action = recorded.row, recorded.action
-    assert action is not None  # noqa: S101 - as above
-    features = row["profile"]["row"]
-    local = datetime.fromisoformat(str(row["as_of"])).astimezone(zone_or_utc(_zone(row)))
-    rule = next(r for r in playbook.rules.rules if r.id == action.rule)
-    facts = {"reason": rule.title} | {
-        name: value
-        for name, value in (
-            ("first_name", address.first_name),
-            ("full_name", address.full_name),
-            ("contact_phone", address.phone),
-        )
-        if value
-    }
-    if (days := features.get("days_since_last_visit")) is not None:
-        visit = (local.replace(tzinfo=None) - timedelta(days=days)).date()
-        facts["last_visit_date"] = f"{visit:%B} {visit.day}, {visit.year}"
-    if (days := features.get("next_booking_in_days")) is not None:
-        starts = local.replace(tzinfo=None) + timedelta(days=days, milliseconds=1)
-        facts["appointment_date"] = f"{starts:%A}, {starts:%B} {starts.day}"
-        facts["appointment_time"] = f"{starts:%I:%M %p}".lstrip("0").lower()
-    return facts
 
 
 def _zone(row: dict[str, object]) -> str | None:

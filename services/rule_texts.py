@@ -53,6 +53,7 @@ def parse_rules(document: str, vocabulary: str, name: str) -> RuleSet:
     return load_rules(document, f"{name}.yaml", load_vocabulary(vocabulary, f"{name}.vocab.yaml"))
 
 
+@lru_cache(maxsize=_KEPT)
 def pack_texts(pack: str) -> RuleTexts:
     """Return a shipped pack's document and vocabulary.
 

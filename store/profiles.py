@@ -22,7 +22,7 @@ from store.bulk import microseconds, read_frame, utc
 from store.crm_access import THIS_TENANT
 from store.plan_marks import MARKS_ORDER, MARKS_SQL
 
-HISTORY_DAYS = 1095  # three years: the longest rhythm any shipped rule looks back on is 18 months
+HISTORY_DAYS = 7305  # twenty years: rules about equipment look back to its installation
 SENDS_DAYS = 400  # a cooldown lasts a year at most
 _LIVE_SEND = "state IN ('pending', 'sending', 'sent', 'unknown')"
 
@@ -242,23 +242,20 @@ async def list_events(
     types: Sequence[str],
     *,
     history_days: int = HISTORY_DAYS,
-    kinds: Sequence[str] = (),
+    told_by: Sequence[str] = (),
     ids: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Return the events of these types known at `as_of`: a frame with EVENT_COLUMNS.
 
-    And all events about a subject of these kinds; they alone have their properties. With `ids`
-    only those of these contacts.
+    Those of `told_by` have their properties. With `ids` only those of these contacts.
     """
-    about = "split_part(subject, ':', 1) = ANY({kinds})"
-    properties = f"CASE WHEN {about} AND properties <> '{{{{}}}}' THEN properties::text END"
+    told = "CASE WHEN type = ANY({told_by}) AND properties <> '{{}}' THEN properties::text END"
     query = f"""SELECT contact_id::text, type, {microseconds("occurred_at")}, amount_cents, subject,
-                       {microseconds("starts_at")}, value, {properties if kinds else "NULL"}
+                       {microseconds("starts_at")}, value, {told if told_by else "NULL"}
                   FROM keepwell.events
                  WHERE occurred_at <= {{as_of}} AND known_at <= {{as_of}}
                    AND occurred_at > {{since}} AND contact_id IS NOT NULL
-                   AND (type = ANY({{types}}) {f"OR {about}" if kinds else ""})
-                   {_among("contact_id", ids)}"""
+                   AND type = ANY({{types}}) {_among("contact_id", ids)}"""
     frame = await read_frame(
         connection,
         query,
@@ -275,7 +272,7 @@ async def list_events(
         as_of=as_of,
         since=as_of - timedelta(days=history_days),
         types=list(types),
-        kinds=list(kinds),
+        told_by=list(told_by),
         ids=_uuids(ids),
     )
     return frame.with_columns(utc("occurred_at"), utc("starts_at"))

@@ -65,7 +65,7 @@ def make_playbook(*, model: HazardModel | None = None, observations: int = 0) ->
         rule_set_digest=rules.rule_set.digest,
         specs=from_history,
         attributes=attributes_of(specs, rules.rule_set.vocabulary),
-        event_types=event_types(from_history),
+        event_types=event_types(from_history, rules.subject_kinds),
         definition=HEALTHCARE if model is None else model.trained.definition,
         model=model,
         model_digest=None if model is None else "0" * 64,

@@ -269,7 +269,7 @@ async def test_first_decisions_of_a_new_practice_at_the_same_time_all_succeed(pr
     contacts = [await practice.add_missed() for _ in range(4)]
     decided = await asyncio.gather(*(practice.decide(c, as_of=MORNING) for c in contacts))
     assert len({each["versions"]["rule_set_digest"] for each in decided}) == 1
-    assert await practice.count("keepwell.rule_sets") == 1
+    assert await practice.count("keepwell.rule_releases") == 1
 
 
 async def test_a_decision_about_last_week_promises_nothing(practice):

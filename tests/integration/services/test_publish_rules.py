@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import InvalidInput, InvalidRules
 from rules.document import RuleSet
+from rules.includes import PACKS
 from services.publish_rules import (
     NoRulesLeft,
     Publication,
@@ -196,19 +197,29 @@ async def test_a_dry_run_checks_everything_and_changes_nothing(practice):
 
 
 @pytest.mark.parametrize(
-    ("industry", "pack"),
+    ("industry", "folder"),
     [
-        ("healthcare", "healthcare/retention"),
-        ("trades", "retail/retention"),
-        (None, "retail/retention"),
+        ("healthcare", "healthcare"),
+        ("trades", "trades"),
+        ("professional_services", "professional_services"),
+        ("bakery", "retail"),
+        (None, "retail"),
     ],
 )
-async def test_a_tenant_without_rules_gets_the_packs_of_its_industry(practice, industry, pack):
+async def test_a_tenant_without_rules_gets_all_packs_of_its_industry_and_for_every_business(
+    practice, industry, folder
+):
     async with practice.transaction() as connection:
         await ensure_rules(connection, practice.tenant_id, industry)
     ((number, members),) = await releases(practice)
     assert number == 1
-    assert (pack, 1) in members
+    shipped = {
+        f"{path.parent.name}/{path.stem}"
+        for path in PACKS.rglob("*.yaml")
+        if not path.name.endswith(".vocab.yaml")
+    }
+    expected = {name for name in shipped if name.partition("/")[0] in {folder, "common"}}
+    assert {name for name, _ in members} == expected
     rows = await practice.rows("SELECT DISTINCT created_by FROM keepwell.rule_sets")
     assert rows == [{"created_by": BY_DEFAULT}]
 
