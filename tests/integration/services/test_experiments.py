@@ -57,8 +57,8 @@ async def sent(practice: Practice, arm: str, n: int, *, reached: int, revoked: i
         "FROM new), r AS (INSERT INTO keepwell.rewards (tenant_id, decision_id, reward) "
         "SELECT :t, id, 1 FROM new WHERE n <= :reached) "
         "INSERT INTO keepwell.consents (tenant_id, contact_id, channel, purpose, status, basis, "
-        "source, effective_at) SELECT :t, contact, 'email', 'treatment', 'revoked', 'test', 'test', "
-        "cast(:at AS timestamptz) + interval '1 day' FROM new WHERE n <= :revoked",
+        "source, effective_at) SELECT :t, contact, 'email', 'treatment', 'revoked', 'test', "
+        "'test', cast(:at AS timestamptz) + interval '1 day' FROM new WHERE n <= :revoked",
         t=practice.tenant_id, n=n, at=MORNING - 40 * DAY, action=ACTION, arm=arm,
         reached=reached, revoked=revoked,
     )  # fmt: skip
