@@ -114,7 +114,7 @@ async def test_wordings_are_drawn_evenly_while_it_runs_and_the_decision_replays(
     # some 16 of 24 are written to; P(one of two equal arms at most once in 10) = 22 / 2**10
     assert min(arms.count("brief"), arms.count("friendly")) >= 1
     for each in decided[:3]:
-        assert (await practice.replay(each["id"]))["identical"]
+        assert (await practice.replay(each["id"]))["verdict"] == "identical"
 
 
 async def test_the_winner_ends_it_and_people_are_told(practice):
