@@ -198,7 +198,8 @@ def _judged(business: Business, year: Sequence[Look], threshold: float) -> Judge
     at_risk[year[0].contact] = True
     # who was past saving on the first night could not be flagged in time by anybody
     left = at_risk & (leaves > year[0].night + LEAD_DAYS) & np.isfinite(leaves)
-    lead = leaves - flagged
+    both = np.isfinite(leaves) & np.isfinite(flagged)
+    lead = np.where(both, leaves, 0.0) - np.where(both, flagged, np.inf)
     in_time = left & (lead >= LEAD_DAYS)
     alarms = at_risk & np.isfinite(flagged)
     right = alarms & (lead <= HORIZON_DAYS + LEAD_DAYS) & np.isfinite(leaves)
