@@ -126,14 +126,19 @@ def test_to_know_everything_keeps_more_people_than_a_calendar_and_that_more_than
     assert churn["calendar"] < churn["nothing"]
 
 
+def ordered(**changes) -> MeasureOrder:
+    whole = {"industries": ("healthcare",), "contacts": 250, "months": 4, "seeds": (1,)}
+    return MeasureOrder(**whole | {"strategies": ("engine", "calendar")} | changes)
+
+
 def test_the_engine_writes_less_than_the_calendar_and_is_read_and_answered_more():
-    order = MeasureOrder(
-        industries=("healthcare",), contacts=250, months=4, seeds=(1, 2),
-        strategies=("engine", "calendar"),
-    )  # fmt: skip
-    runs = measure(order)
-    assert [r.figures for r in runs] == [r.figures for r in measure(order)][: len(runs)]
-    gains = report(runs)["industries"]["healthcare"]["gains"]
+    gains = report(measure(ordered()))["industries"]["healthcare"]["gains"]
+    # over 20 seeds the gains are several times as large: see docs/measuring.md
     assert gains["open_rate"]["ratio"] > 0.2
     assert gains["answers"]["ratio"] > 0.2
     assert gains["sends"]["ratio"] < 0.1
+
+
+def test_a_measurement_can_be_repeated_to_the_bit():
+    small = ordered(contacts=80, months=1)
+    assert measure(small) == measure(small)
