@@ -5,7 +5,7 @@ for the simulation: decisions come from `services.evaluate`, learning from `band
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -24,11 +24,13 @@ from engine.columns import Ints
 from engine.features.spec import CONTACT, Scalar
 from engine.features.tables import feature_tables
 from engine.ids import DecisionId
+from engine.policy.rest import rest_days, unanswered
 from engine.profile import (
-    COMPLAINT_OPENED,
-    COMPLAINT_RESOLVED,
+    ANSWERED,
     Profile,
+    Standing,
     cooldown_key,
+    policy_features,
 )
 from engine.slots import SLOT_NAMES
 from services.actions import actions_of
@@ -157,13 +159,13 @@ class Engine:
     def _profiles(
         self, business: simulated.Business, part: Ints, frame: pl.DataFrame
     ) -> list[Profile]:
-        names = (COMPLAINT_OPENED, COMPLAINT_RESOLVED)
-        complained = frame.select(names).rows()
+        names = [spec.name for spec in policy_features(self._playbook.policy)]
+        read = frame.select(names).rows()
         agreed, revoked = business.people.agreed[part], business.state.revoked[part]
         return [
             self._profile(
                 int(contact),
-                {n: v for n, v in zip(names, complained[row], strict=True) if v is not None},
+                {n: v for n, v in zip(names, read[row], strict=True) if v is not None},
                 _consent(agreed[row], revoked[row]),
                 business.today,
             )
@@ -182,7 +184,7 @@ class Engine:
             consent=consent,
             sends=tuple(
                 sum(
-                    today - day < cap.window_days and cap.purpose in {"any", purpose}
+                    today - day < cap.window_days and purpose in cap.counted
                     for _, purpose, day in sends
                 )
                 for cap in self._playbook.policy.caps
@@ -191,6 +193,24 @@ class Engine:
             last_sent_days={
                 cooldown_key(rule, CONTACT): float(today - day) for rule, _, day in sends
             },
+            standing=self._standing(sends, row, today),
+        )
+
+    def _standing(
+        self, sends: Sequence[tuple[str, str, int]], row: Mapping[str, Scalar], today: int
+    ) -> Standing:
+        policy, answered = self._playbook.policy, row.get(ANSWERED)
+        since = float(answered) if isinstance(answered, int | float) else None
+        lowered, rest = policy.lowered, policy.rest
+
+        def days(purposes: Sequence[str]) -> list[float]:
+            return [float(today - day) for _, purpose, day in sends if purpose in purposes]
+
+        return Standing(
+            unanswered=0
+            if lowered is None
+            else unanswered(days(lowered.purposes), since, lowered.within_days),
+            rest_days=0.0 if rest is None else rest_days(days(rest.purposes), since, rest),
         )
 
     def _queue(self, business: simulated.Business, part: Ints, evaluated: Evaluated) -> None:
