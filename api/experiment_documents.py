@@ -107,6 +107,16 @@ class LiftReport(Shape):
     segments: dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
+class UpliftReport(Shape):
+    """How well contacts are ranked by what contacting them changes."""
+
+    since: datetime
+    contacted: int
+    left_alone: int
+    needs_left_alone: int
+    qini: dict[str, Any] | None = Field(description="Null while too few have been left alone.")
+
+
 class Insights(Shape):
     """When and how a contact is reached best, and how sure that is."""
 

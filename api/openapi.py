@@ -85,6 +85,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             {"name": "decisions", "description": "What to do next, and why."},
             {"name": "events", "description": "What happened."},
             {"name": "contacts", "description": "Who they are and how they fare."},
+            {"name": "experiments", "description": "Trials of wordings, and what it is all worth."},
             {"name": "unsubscribe", "description": "For contacts: one click, no key."},
             {"name": "operation", "description": "For operators and load balancers."},
         ],

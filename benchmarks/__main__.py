@@ -35,6 +35,7 @@ AREAS: Mapping[str, Measure | None] = {
     "content": _of("content"),
     "send": _of("send"),
     "import": _of("import_lines"),
+    "trials": _of("trials"),
     "journey": None,
 }
 

@@ -12,6 +12,7 @@ from engine.ids import TenantId
 from services.judge_experiments import judge_experiments
 from services.plan_experiment import ExperimentWish, plan_experiment
 from services.report_lift import LiftQuestion, report_lift
+from services.report_uplift import report_uplift
 from services.show_experiments import show_experiment, show_experiments
 from services.start_experiment import start_planned
 from services.stop_experiment import stop_by_hand
@@ -215,3 +216,33 @@ def _interval(lift: dict[str, Any], scale: float, unit: str) -> str:
     if lift["low"] is None:
         return f"{shown} (too little to say)"
     return f"{shown} ({lift['low'] * scale:+,.3f} to {lift['high'] * scale:+,.3f})"
+
+
+def uplift_command(
+    tenant: Tenant,
+    since: Annotated[str | None, typer.Option(help="From when. [default: a year back]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show whether those are contacted whom it changes: Qini and uplift at k."""
+    with errors_told():
+        moment = moment_of(since)
+
+    async def use(connection: AsyncConnection, runtime: Runtime, _: TenantId) -> Document:
+        return await report_uplift(connection, now=runtime.clock.now(), since=moment)
+
+    told = run_for(tenant, use)
+    if as_json:
+        print_json(told)
+        return
+    console.print(f"{told['contacted']:,} contacted, {told['left_alone']:,} left alone by chance")
+    found = told["qini"]
+    if found is None:
+        console.print(f"too few to say; it takes {told['needs_left_alone']} of both")
+        return
+    console.print(f"Qini coefficient {found['coefficient']:+.4f} ± {1.96 * found['error']:.4f}")
+    for each in (*found["at"], found["overall"]):
+        if each["uplift"] is not None:
+            console.print(
+                f"  best {each['share']:>4.0%}  uplift {each['uplift']:+.3f} "
+                f"± {1.96 * each['error']:.3f}"
+            )

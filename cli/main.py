@@ -19,6 +19,7 @@ from cli.experiments_commands import (
     show_experiment_command,
     start_experiment_command,
     stop_experiment_command,
+    uplift_command,
 )
 from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
@@ -81,6 +82,7 @@ app.command("decide")(decide_command)
 app.command("learn")(learn_command)
 app.command("measure")(measure_command)
 app.command("lift")(lift_command)
+app.command("uplift")(uplift_command)
 app.command("insights")(insights_command)
 app.command("audit")(audit_command)
 app.command("what-if")(what_if_command)

@@ -101,12 +101,12 @@ def _closed(messages: pl.DataFrame, contacts: pl.DataFrame, as_of: datetime) -> 
 
 def _shares(messages: pl.DataFrame, key: str, names: Sequence[str]) -> dict[str, float]:
     """P(answer) by value of a column over everybody, shrunk to the overall share."""
-    overall = (messages["answered"].sum() + 1.0) / (messages.height + WEIGHT)
+    overall = (float(messages["answered"].sum()) + 1.0) / (messages.height + WEIGHT)
     counts = {
         str(name): (int(n), int(k))
         for name, n, k in messages.group_by(key).agg(n=pl.len(), k=pl.col("answered").sum()).rows()
     }
-    return {name: _shrunk(*counts.get(name, (0, 0)), towards=float(overall)) for name in names}
+    return {name: _shrunk(*counts.get(name, (0, 0)), towards=overall) for name in names}
 
 
 def _shrunk(n: int, k: int, *, towards: float) -> float:

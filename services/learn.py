@@ -12,9 +12,10 @@ from bandits.selection import VARIANT_PREFIX
 from bandits.state import ActionCount, PolicyState, dump_state, load_state
 from engine.ids import DecisionId, TenantId
 from services.actions import LEFT_PREFIX, prior_state
-from services.playbook import rules_of, shipped_policy
+from services.goals import goals_in_force
+from services.playbook import shipped_policy
 from services.wiring import Runtime
-from store.holdouts import GoalOf, count_left_alone
+from store.holdouts import count_left_alone
 from store.learning import (
     RewardToLearn,
     add_policy_state,
@@ -24,7 +25,7 @@ from store.learning import (
     lock_learning,
     mark_learned,
 )
-from store.playbooks import find_policy_state, find_rules_digest
+from store.playbooks import find_policy_state
 
 # the longest attribution window of the shipped rules: by then silence is the answer
 SILENCE_DAYS = 30
@@ -74,19 +75,9 @@ async def learn(connection: AsyncConnection, tenant_id: TenantId) -> int:
 
 async def _left_alone(connection: AsyncConnection) -> dict[str, ActionCount]:
     """What the holdout did unasked, by action; counted anew, so a count is never added twice."""
-    digest = await find_rules_digest(connection)
-    if digest is None:
+    goals = await goals_in_force(connection)
+    if not goals:
         return {}
-    rule_set = (await rules_of(connection, digest)).rule_set
-    goals = [
-        GoalOf(
-            rule.then.action,
-            tuple(sorted(rule_set.vocabulary.types(rule.then.goal.event))),
-            rule.then.goal.within_days,
-        )
-        for rule in rule_set.rules
-        if rule.acts and rule.then.goal.event
-    ]
     counts = await count_left_alone(connection, goals)
     return {
         LEFT_PREFIX + action: ActionCount(n, reached) for action, (n, reached) in counts.items()

@@ -5,10 +5,9 @@ for the simulation: decisions come from `services.evaluate`, learning from `band
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -17,45 +16,32 @@ import polars as pl
 from bandits.learning import Observation, observe
 from bandits.rewards import REWARD_LADDER
 from bandits.selection import VARIANT_PREFIX
-from churn.definition import industry_definition
-from churn.features import churn_features, distinct
 from churn.model import HazardModel
-from churn.train import train
 from engine.actions import CHANNELS, PURPOSES
 from engine.candidates import CONSENT_GRANTED, CONSENT_REVOKED
 from engine.chance import salt
 from engine.columns import Ints
-from engine.errors import TooFewData
 from engine.features.spec import CONTACT, Scalar
 from engine.features.tables import feature_tables
-from engine.ids import DecisionId, TenantId
+from engine.ids import DecisionId
+from engine.policy.rest import rest_days, unanswered
 from engine.profile import (
-    COMPLAINT_OPENED,
-    COMPLAINT_RESOLVED,
+    ANSWERED,
     Profile,
+    Standing,
     cooldown_key,
     policy_features,
 )
 from engine.slots import SLOT_NAMES
-from rules.compiled import CompiledRules, compile_rules, merge_rule_sets
-from services.actions import actions_of, arms_known, prior_state
+from services.actions import actions_of
 from services.evaluate import Evaluated, evaluate
-from services.playbook import Playbook, event_types, shipped_policy
+from services.measured_playbook import playbook_of_business, trained_on
 from services.profiles import RECENT_DAYS
-from services.rule_texts import file_texts, pack_texts, parse_texts
-from services.tenant_settings import parse_settings
 from simulate import business as simulated
 from simulate.messages import NOTHING, About, Answers, Messages, joined
 from simulate.people import VARIANTS, ZONES, contact_ids
 from simulate.record import MINUTES, TYPES
 
-RULES = Path(simulated.__file__).parent / "rules"
-# shipped packs that the business starts with; the rest is its manager's own file
-_PACKS: Mapping[str, tuple[str, ...]] = {
-    "healthcare": ("healthcare/retention", "healthcare/recalls"),
-    "trades": (),
-    "professional_services": (),
-}
 # the product decides every night; here every eighth, which meets all weekdays in turn, so that 20
 # seeds are done in minutes
 NIGHTS_APART = 8
@@ -114,7 +100,7 @@ class Engine:
         self._levers = levers or Levers()
         self._ids = pl.Series(contact_ids(len(business.people)), dtype=pl.String)
         self._zones = [ZONES[zone] for zone in business.people.zone]
-        self._playbook = _playbook(business, self._trained(business))
+        self._playbook = playbook_of_business(business, self._trained(business))
         # person -> rule, purpose and day of each earlier message
         self._earlier: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         self._waiting: dict[int, list[tuple[Messages, list[_Sent]]]] = defaultdict(list)
@@ -173,13 +159,13 @@ class Engine:
     def _profiles(
         self, business: simulated.Business, part: Ints, frame: pl.DataFrame
     ) -> list[Profile]:
-        names = (COMPLAINT_OPENED, COMPLAINT_RESOLVED)
-        complained = frame.select(names).rows()
+        names = [spec.name for spec in policy_features(self._playbook.policy)]
+        read = frame.select(names).rows()
         agreed, revoked = business.people.agreed[part], business.state.revoked[part]
         return [
             self._profile(
                 int(contact),
-                {n: v for n, v in zip(names, complained[row], strict=True) if v is not None},
+                {n: v for n, v in zip(names, read[row], strict=True) if v is not None},
                 _consent(agreed[row], revoked[row]),
                 business.today,
             )
@@ -198,7 +184,7 @@ class Engine:
             consent=consent,
             sends=tuple(
                 sum(
-                    today - day < cap.window_days and cap.purpose in {"any", purpose}
+                    today - day < cap.window_days and purpose in cap.counted
                     for _, purpose, day in sends
                 )
                 for cap in self._playbook.policy.caps
@@ -207,6 +193,24 @@ class Engine:
             last_sent_days={
                 cooldown_key(rule, CONTACT): float(today - day) for rule, _, day in sends
             },
+            standing=self._standing(sends, row, today),
+        )
+
+    def _standing(
+        self, sends: Sequence[tuple[str, str, int]], row: Mapping[str, Scalar], today: int
+    ) -> Standing:
+        policy, answered = self._playbook.policy, row.get(ANSWERED)
+        since = float(answered) if isinstance(answered, int | float) else None
+        lowered, rest = policy.lowered, policy.rest
+
+        def days(purposes: Sequence[str]) -> list[float]:
+            return [float(today - day) for _, purpose, day in sends if purpose in purposes]
+
+        return Standing(
+            unanswered=0
+            if lowered is None
+            else unanswered(days(lowered.purposes), since, lowered.within_days),
+            rest_days=0.0 if rest is None else rest_days(days(rest.purposes), since, rest),
         )
 
     def _queue(self, business: simulated.Business, part: Ints, evaluated: Evaluated) -> None:
@@ -321,59 +325,6 @@ class Engine:
         if not self._levers.health:
             return None
         return trained_on(business)
-
-
-def trained_on(business: simulated.Business) -> HazardModel | None:
-    """The product's health model of what is on record today; None where there is too little."""
-    settings = parse_settings("{}", name="simulated", industry=business.cut.industry)
-    definition = industry_definition(business.cut.industry, settings.visit_types)
-    ids = pl.Series(contact_ids(len(business.people)), dtype=pl.String)
-    contacts = pl.DataFrame(
-        {"contact_id": ids, "timezone": [ZONES[zone] for zone in business.people.zone]}
-    )
-    events = business.record.frame(ids, until=business.today * MINUTES)
-    try:
-        return HazardModel(train(contacts, events, definition, as_of=business.now))
-    except TooFewData:
-        return None
-
-
-def rules_of(industry: str) -> CompiledRules:
-    """The rules that the simulated business has in force."""
-    texts = [pack_texts(name) for name in _PACKS[industry]]
-    texts.append(file_texts(RULES / f"{industry}.yaml", f"simulated-{industry}"))
-    return compile_rules(merge_rule_sets([parse_texts(each) for each in texts]))
-
-
-def _playbook(business: simulated.Business, model: HazardModel | None) -> Playbook:
-    industry = business.cut.industry
-    rules = rules_of(industry)
-    settings = parse_settings("{}", name="simulated", industry=industry)
-    definition = industry_definition(industry, settings.visit_types)
-    # everybody is treated: the groups that are compared live in worlds of their own
-    policy = replace(shipped_policy(), holdout_share=0.0)
-    state = arms_known(prior_state(policy.exploration_floor), rules.rule_set)
-    specs = distinct([*rules.features, *churn_features(definition), *policy_features(policy)])
-    from_history = tuple(s for s in specs if not (s.attribute or "").startswith("health."))
-    return Playbook(
-        tenant_id=TenantId(UUID(int=business.cut.seed)),
-        tenant_name="simulated",
-        settings=settings,
-        rules=rules,
-        rule_set_digest=rules.rule_set.digest,
-        specs=from_history,
-        attributes=(),
-        event_types=event_types(from_history),
-        definition=definition,
-        model=model,
-        model_digest=None if model is None else model.digest,
-        tier_note="scorecard" if model is None else "model",
-        actions=actions_of(rules.rule_set, state),
-        policy=policy,
-        state=state,
-        state_version=0,
-        seed=business.cut.seed,
-    )
 
 
 def _consent(agreed: np.ndarray, revoked: np.ndarray) -> dict[str, int]:

@@ -153,6 +153,8 @@ async def list_arm_outcomes(
             "AND s.state = 'sent' LEFT JOIN keepwell.rewards r ON r.tenant_id = d.tenant_id "
             "AND r.decision_id = d.id WHERE d.action = :action AND d.variant = ANY(:arms) "
             "AND d.experiment_group = 'engine' "
+            # a channel that has one of the arms only took no part in the draw
+            "AND cast(d.treatment->>'variant_probability' AS double precision) < 1 "
             "AND s.sent_at >= :started AND s.decided_at <= coalesce(:stopped, keepwell.clock())), "
             "closed AS (SELECT * FROM sent WHERE sent_at < keepwell.clock() - "
             "make_interval(days => :days)), "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from sqlalchemy import text
@@ -43,7 +44,7 @@ _PER_CONTACT = text("""
     LEFT JOIN attributed a USING (contact_id) LEFT JOIN health s USING (contact_id)
    ORDER BY g.contact_id
 """)
-_SCHEMA = {
+_SCHEMA: dict[str, Any] = {
     "contact_id": pl.String,
     "group": pl.String,
     "hazard_90d": pl.Float64,

@@ -17,10 +17,12 @@ from api.experiment_documents import (
     PlannedExperiment,
     StartExperimentIn,
     StopExperimentIn,
+    UpliftReport,
 )
 from api.strict_route import StrictRoute
 from services.plan_experiment import ExperimentWish, plan_experiment
 from services.report_lift import LiftQuestion, report_lift
+from services.report_uplift import report_uplift
 from services.show_experiments import show_experiment, show_experiments
 from services.start_experiment import start_planned
 from services.stop_experiment import stop_by_hand
@@ -105,3 +107,17 @@ async def read_lift(
     """Compare the experiment's groups over everybody in them, written to or not."""
     question = LiftQuestion(since, against)
     return answer(await report_lift(call.connection, call.tenant_id, question, now=now))
+
+
+@router.get(
+    "/reports/uplift",
+    summary="Whether those are contacted whom it changes",
+    response_model=UpliftReport,
+)
+async def read_uplift(
+    call: ReadsDecisionsCall,
+    now: Now,
+    since: Annotated[datetime | None, Query(description="Default: a year back.")] = None,
+) -> Response:
+    """Return the Qini curve and uplift at k of the ranking by expected effect."""
+    return answer(await report_uplift(call.connection, now=now, since=since))
