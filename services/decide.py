@@ -17,7 +17,7 @@ from engine.profile import Profile
 from rules.document import DUE, NIGHTLY
 from services.decide_together import decide_together
 from services.decision_document import decision_document
-from services.decision_rows import Recorded, decision_rows, digest_of
+from services.decision_rows import Recorded, candidate_frame, decision_rows, digest_of
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
 from services.profiles import Address, Part, decision_inputs, profiles_in_parts
@@ -135,15 +135,15 @@ async def decide_part(
 
 async def _store(connection: AsyncConnection, recorded: list[Recorded]) -> None:
     decisions = pl.DataFrame(
-        [
-            {k: _text(v) if k in _JSON_COLUMNS else v for k, v in each.row.items()}
-            for each in recorded
-        ],
-        infer_schema_length=None,
+        {
+            name: [
+                _text(each.row[name]) if name in _JSON_COLUMNS else each.row[name]
+                for each in recorded
+            ]
+            for name in recorded[0].row
+        }
     )
-    listed = [candidate for each in recorded for candidate in each.candidates]
-    candidates = pl.DataFrame(listed, infer_schema_length=None)
-    await add_decisions(connection, decisions, candidates)
+    await add_decisions(connection, decisions, candidate_frame(recorded))
 
 
 def _text(document: object) -> str | None:

@@ -4,20 +4,21 @@ import hashlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import orjson
+import polars as pl
 
 from engine.actions import CHANNELS, Action
 from engine.policy.groups import group_name
-from engine.reasons import Reason, code, stage_code
+from engine.reasons import code
 from engine.slots import SLOT_NAMES
+from services.candidate_trace import CandidateTrace
 from services.evaluate import Evaluated, health_score
 from services.playbook import Playbook
 
@@ -46,19 +47,54 @@ OUTCOME_FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Recorded:
     """One decision as rows.
 
     Attributes:
         row: columns of keepwell.decisions.
-        candidates: columns of keepwell.candidates, one mapping per candidate in rank order.
         action: the winning action, None for nothing.
+        trace: of the decisions that were made together with it.
+        place: its place among them.
     """
 
     row: dict[str, Any]
-    candidates: list[dict[str, Any]]
     action: Action | None
+    trace: CandidateTrace = field(repr=False)
+    place: int
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when both say the same, whatever else was decided together with them."""
+        if not isinstance(other, Recorded):
+            return NotImplemented
+        mine, others = (self.row, self.action), (other.row, other.action)
+        return mine == others and self.candidates == other.candidates
+
+    __hash__ = None  # type: ignore[assignment]  # rows are mutable
+
+    @cached_property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Columns of keepwell.candidates, one mapping per candidate in rank order."""
+        named = {"tenant_id": self.row["tenant_id"], "decision_id": self.row["id"]}
+        return [
+            {**named, "position": position, **candidate}
+            for position, candidate in enumerate(self.trace.listed(self.place))
+        ]
+
+
+def candidate_frame(recorded: Sequence[Recorded]) -> pl.DataFrame:
+    """Return the candidates of many decisions as columns of keepwell.candidates."""
+    together: dict[int, list[Recorded]] = {}
+    for each in recorded:
+        together.setdefault(id(each.trace), []).append(each)
+    frames = [
+        group[0].trace.frame([each.place for each in group], [each.row["id"] for each in group])
+        for group in together.values()
+    ]
+    if not frames:
+        return pl.DataFrame()
+    tenant = pl.lit(recorded[0].row["tenant_id"]).alias("tenant_id")
+    return pl.concat(frames).with_columns(tenant)
 
 
 def digest_of(document: object) -> str:
@@ -93,33 +129,30 @@ def decision_rows(
         "libraries": libraries(),
         "health_tier": "model" if playbook.model is not None else "scorecard",
     }
-    by_contact = _candidates_by_contact(playbook, evaluated)
-    position = {int(c): w for w, c in enumerate(evaluated.decisions.chosen)}
-    scores = health_score(evaluated.hazards.hazard_90d)
+    trace = CandidateTrace(playbook, evaluated)
+    outcomes = _Outcomes(playbook, evaluated)
+    scores = health_score(evaluated.hazards.hazard_90d).tolist()
+    lever_costs = evaluated.decisions.lever_cost_cents.tolist()
     rows = []
     for index, profile in enumerate(evaluated.profiles):
         document = profile.as_document()
-        outcome = _outcome(playbook, evaluated, index, position.get(index))
+        action = outcomes.action(index)
+        outcome = outcomes.told(index, action)
         row = {
             **shared,
             **outcome,
             "contact_id": profile.contact_id,
             "health_score": _whole(scores[index]),
-            "lever_cost_cents": float(evaluated.decisions.lever_cost_cents[index]),
-            "needs_approval": _waits(evaluated, index),
+            "lever_cost_cents": lever_costs[index],
+            "needs_approval": outcomes.waits(index),
             "profile": document,
             "profile_digest": digest_of(document),
         }
         row["decision_digest"] = digest_of({name: row[name] for name in OUTCOME_FIELDS})
         row["id"] = str(_decision_id(row))
-        candidates = [
-            {"tenant_id": row["tenant_id"], "decision_id": row["id"], "position": n, **candidate}
-            for n, candidate in enumerate(by_contact.get(index, ()))
-        ]
-        action = None if outcome["action"] is None else _winner(playbook, evaluated, index)
         if action is not None and row["needs_approval"]:
             action = replace(action, needs_approval=True)
-        rows.append(Recorded(row, candidates, action))
+        rows.append(Recorded(row, action, trace, index))
     return rows
 
 
@@ -137,135 +170,77 @@ def _decision_id(row: Mapping[str, Any]) -> UUID:
     return UUID(bytes=bytes(raw))
 
 
-def _outcome(
-    playbook: Playbook, evaluated: Evaluated, index: int, chosen: int | None
-) -> dict[str, Any]:
-    decisions, hazards = evaluated.decisions, evaluated.hazards
-    common = {
-        "reason": code(int(decisions.reason[index])),
-        "score_cents": float(decisions.score_cents[index]),
-        "hazard_30d": _known(hazards.hazard_30d[index]),
-        "hazard_60d": _known(hazards.hazard_60d[index]),
-        "hazard_90d": _known(hazards.hazard_90d[index]),
-        "experiment_group": group_name(int(decisions.group[index])),
-        "subject": None,
-    }
-    if chosen is None:
-        names = ("action", "rule", "purpose", "channel", "slot", "variant", "send_at",
-                 "selection_probability", "treatment")  # fmt: skip
-        return {**common, **dict.fromkeys(names)}
-    action = _winner(playbook, evaluated, index)
-    treatments = decisions.treatments
-    send_at = _EPOCH + timedelta(microseconds=int(decisions.send_at_us[chosen]))
-    return {
-        **common,
-        "action": action.id,
-        "rule": action.rule,
-        "purpose": action.purpose,
-        "subject": _subject(evaluated, int(decisions.winner[index])),
-        "channel": CHANNELS[treatments.channel[chosen]],
-        "slot": SLOT_NAMES[treatments.slot[chosen]],
-        "variant": treatments.variant[chosen],
-        "send_at": send_at.isoformat(),
-        "selection_probability": float(treatments.selection_probability[chosen]),
-        "treatment": {
-            "context": [float(value) for value in evaluated.context[index]],
-            "cost_cents": float(decisions.cost_cents[chosen]),
-            "channel_probability": float(treatments.channel_probability[chosen]),
-            "slot_probability": float(treatments.slot_probability[chosen]),
-            "variant_probability": float(treatments.variant_probability[chosen]),
-        },
-    }
+class _Outcomes:
+    """What came out for each contact; arrays are turned into plain values once for all."""
+
+    def __init__(self, playbook: Playbook, evaluated: Evaluated) -> None:
+        decisions, hazards = evaluated.decisions, evaluated.hazards
+        self._actions = playbook.actions.actions
+        self._candidates = decisions.candidates
+        self._winner = decisions.winner.tolist()
+        self._place = {int(c): w for w, c in enumerate(decisions.chosen)}
+        self._common = {
+            "reason": [code(reason) for reason in decisions.reason.tolist()],
+            "score_cents": decisions.score_cents.tolist(),
+            "hazard_30d": [_known(value) for value in hazards.hazard_30d.tolist()],
+            "hazard_60d": [_known(value) for value in hazards.hazard_60d.tolist()],
+            "hazard_90d": [_known(value) for value in hazards.hazard_90d.tolist()],
+            "experiment_group": [group_name(group) for group in decisions.group.tolist()],
+        }
+        treatments = decisions.treatments
+        self._send_at = decisions.send_at_us.tolist()
+        self._cost = decisions.cost_cents.tolist()
+        self._context = evaluated.context
+        self._chosen = {
+            "channel": [CHANNELS[each] for each in treatments.channel.tolist()],
+            "slot": [SLOT_NAMES[each] for each in treatments.slot.tolist()],
+            "variant": treatments.variant,
+            "selection_probability": treatments.selection_probability.tolist(),
+        }
+        self._probabilities = {
+            "channel_probability": treatments.channel_probability.tolist(),
+            "slot_probability": treatments.slot_probability.tolist(),
+            "variant_probability": treatments.variant_probability.tolist(),
+        }
+
+    def action(self, index: int) -> Action | None:
+        """The winning action, None for nothing."""
+        row = self._winner[index]
+        return self._actions[int(self._candidates.action[row])] if index in self._place else None
+
+    def waits(self, index: int) -> bool:
+        """Whether a person decides before it is sent."""
+        row = self._winner[index]
+        return row >= 0 and bool(self._candidates.needs_approval[row])
+
+    def told(self, index: int, action: Action | None) -> dict[str, Any]:
+        """The outcome as columns of keepwell.decisions."""
+        common = {name: values[index] for name, values in self._common.items()}
+        if action is None:
+            return {**common, **_NOTHING}
+        place = self._place[index]
+        send_at = _EPOCH + timedelta(microseconds=self._send_at[place])
+        subject = int(self._candidates.subject[self._winner[index]])
+        return {
+            **common,
+            "action": action.id,
+            "rule": action.rule,
+            "purpose": action.purpose,
+            "subject": self._candidates.subjects[subject],
+            **{name: values[place] for name, values in self._chosen.items()},
+            "send_at": send_at.isoformat(),
+            "treatment": {
+                "context": self._context[index].tolist(),
+                "cost_cents": self._cost[place],
+                **{name: values[place] for name, values in self._probabilities.items()},
+            },
+        }
 
 
-def _winner(playbook: Playbook, evaluated: Evaluated, index: int) -> Action:
-    row = int(evaluated.decisions.winner[index])
-    return playbook.actions.actions[int(evaluated.decisions.candidates.action[row])]
-
-
-def _subject(evaluated: Evaluated, row: int) -> str:
-    found = evaluated.decisions.candidates
-    return found.subjects[int(found.subject[row])]
-
-
-def _waits(evaluated: Evaluated, index: int) -> bool:
-    row = int(evaluated.decisions.winner[index])
-    return row >= 0 and bool(evaluated.decisions.candidates.needs_approval[row])
-
-
-def _candidates_by_contact(
-    playbook: Playbook, evaluated: Evaluated
-) -> dict[int, list[dict[str, Any]]]:
-    """Each contact's candidates, best first, 'do nothing' among them."""
-    found = evaluated.decisions.candidates
-    order = np.lexsort(
-        (found.subject, found.action, -found.score_cents, found.removed_by != 0, found.contact)
-    )
-    grouped: dict[int, list[dict[str, Any]]] = {}
-    for row in order:
-        grouped.setdefault(int(found.contact[row]), []).append(_candidate(playbook, evaluated, row))
-    for index, listed in grouped.items():
-        won = evaluated.decisions.winner[index] >= 0
-        listed.insert(1 if won else 0, _nothing(lost=bool(won)))
-    return grouped
-
-
-def _candidate(playbook: Playbook, evaluated: Evaluated, row: int) -> dict[str, Any]:
-    found = evaluated.decisions.candidates
-    action = playbook.actions.actions[int(found.action[row])]
-    left = found.channels_left()[row]
-    return {
-        "action": action.id,
-        "rule": action.rule,
-        "purpose": action.purpose,
-        "subject": _subject(evaluated, row),
-        "removed_by": stage_code(int(found.removed_by[row])) or None,
-        "reason": code(int(found.reason[row])) or None,
-        "channels": _channels_told(action, found.channel_reason[row], left),
-        "propensity": float(found.propensity[row]),
-        "if_left": float(found.if_left[row]),
-        "effect": float(found.effect[row]),
-        "effect_low": float(action.effect_low),
-        "effect_high": float(action.effect_high),
-        "value_cents": int(found.value_cents[row]),
-        "context": float(found.context[row]),
-        "lever": float(found.lever[row]),
-        "capacity": float(found.capacity[row]),
-        "carried_by": _carrier(playbook, evaluated, row),
-        "cost_cents": float(found.cost_cents[row]),
-        "fatigue_cents": float(found.fatigue_cents[row]),
-        "score_cents": float(found.score_cents[row]),
-    }
-
-
-def _carrier(playbook: Playbook, evaluated: Evaluated, row: int) -> str | None:
-    """The contact of the household who carries this message, if that removed the candidate."""
-    found = evaluated.decisions.candidates
-    if found.reason[row] != Reason.HOUSEHOLD_MESSAGE:
-        return None
-    profile = evaluated.profiles[int(found.contact[row])]
-    return profile.standing.household[playbook.actions.actions[int(found.action[row])].id]
-
-
-def _channels_told(action: Action, reasons: Sequence[int], left: Sequence[bool]) -> str:
-    """Each channel of the action with what struck it: 'email:ok sms:no_consent'."""
-    return " ".join(
-        f"{channel}:{'ok' if left[n] else code(int(reasons[n]))}"
-        for n, channel in enumerate(CHANNELS)
-        if channel in action.channels
-    )
-
-
-def _nothing(*, lost: bool) -> dict[str, Any]:
-    terms = ("propensity", "if_left", "effect", "effect_low", "effect_high", "context", "lever",
-             "capacity")  # fmt: skip
-    return {
-        "action": None, "rule": None, "purpose": None, "subject": None,
-        "removed_by": "arbitration" if lost else None,
-        "reason": code(Reason.LOWER_VALUE) if lost else None,
-        "channels": "", **dict.fromkeys(terms), "carried_by": None, "value_cents": 0,
-        "cost_cents": 0.0, "fatigue_cents": 0.0, "score_cents": 0.0,
-    }  # fmt: skip
+_NOTHING = dict.fromkeys(
+    ("action", "rule", "purpose", "subject", "channel", "slot", "variant", "send_at",
+     "selection_probability", "treatment")
+)  # fmt: skip
 
 
 def _known(value: float) -> float | None:
