@@ -90,13 +90,11 @@ def _counted(cap: Mapping[str, Any]) -> list[str]:
 def _is_full(cap: Mapping[str, Any], row: Mapping[str, Any], earlier: list[dict[str, Any]]) -> bool:
     begin: datetime = row["left_at"] - timedelta(days=cap["window_days"])
     counted = [e["left_at"] for e in earlier if e["purpose"] in _counted(cap)]
-    rolling = sum(at > begin for at in counted)
-    same_day = 0
+    rolling, same_day = sum(at > begin for at in counted), 0
     if cap["window_days"] == 1:
         today = local_day(row["left_at"], row["zone"])
         same_day = sum(local_day(at, row["zone"]) == today for at in counted)
-    most: int = cap["max_count"]
-    return max(rolling, same_day) >= most
+    return bool(max(rolling, same_day) >= cap["max_count"])
 
 
 def held_out(rows: pl.DataFrame, moment: str, tenant: str, *, what: str) -> list[AuditFinding]:

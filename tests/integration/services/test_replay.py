@@ -98,7 +98,7 @@ async def test_an_altered_profile_is_named(practice):
     decided = await stored(practice)
     practice.tamper(
         "UPDATE keepwell.decisions SET profile = replace(profile::text, "
-        "'\"America/New_York\"', '\"Asia/Kolkata\"')::json WHERE id = %s",
+        "'America/New_York', 'Asia/Kolkata')::json WHERE id = %s",
         decided["id"],
     )
     replayed = await practice.replay(decided["id"])
