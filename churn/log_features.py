@@ -43,11 +43,12 @@ class LogHistory:
     def place(self, customers: Places, day: float) -> Places:
         """Number of visit rows up to and including `day` of each customer, rows before counted."""
         held = min(max(int(np.floor(day)), -1), self.log.days + 1)
-        return np.searchsorted(self._keys, customers * self._stride + held, side="right")
+        found = np.searchsorted(self._keys, customers * self._stride + held, side="right")
+        return np.asarray(found, np.int64)
 
     def visits(self, customers: Places, after: float, until: float) -> Array:
         """Visit days in (after, until]."""
-        return np.asarray(self.place(customers, until) - self.place(customers, after), np.float64)
+        return _counted(self.place(customers, until), self.place(customers, after))
 
     def spend(self, customers: Places, after: float, until: float) -> Array:
         """Money of the visits in (after, until]."""
@@ -60,12 +61,13 @@ class LogHistory:
             np.searchsorted(self._return_keys, customers * self._stride + held, side="right")
             for held in (max(int(after), -1), max(int(until), -1))
         ]
-        return np.asarray(ends[1] - ends[0], np.float64)
+        return _counted(ends[1], ends[0])
 
     @cached_property
     def starts(self) -> Places:
         """First row of each customer, and one past the last row."""
-        return np.searchsorted(self.log.customer, np.arange(len(self.log.customers) + 1))
+        found = np.searchsorted(self.log.customer, np.arange(len(self.log.customers) + 1))
+        return np.asarray(found, np.int64)
 
     @cached_property
     def _total_spend(self) -> Array:
@@ -77,6 +79,11 @@ class LogHistory:
         gaps = np.r_[np.nan, np.diff(self.log.day).astype(np.float64)]
         gaps[self.starts[:-1]] = np.nan
         return gaps
+
+
+def _counted(end: Places, start: Places) -> Array:
+    counted: Array = np.asarray(end - start, dtype=np.float64)
+    return counted
 
 
 @dataclass(frozen=True, slots=True)

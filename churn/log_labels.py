@@ -14,7 +14,7 @@ def silent_window(
 ) -> NDArray[np.bool_]:
     """Whether a customer has no visit in (origin + after, origin + after + for]."""
     start = seen.origin + after_days
-    return history.visits(seen.customers, start, start + for_days) == 0
+    return np.asarray(history.visits(seen.customers, start, start + for_days) == 0)
 
 
 def own_limits(seen: View, *, factor: float, shortest: float, longest: float) -> Array:
