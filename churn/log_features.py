@@ -71,19 +71,18 @@ class LogHistory:
 
     @cached_property
     def _total_spend(self) -> Array:
-        return np.r_[0.0, np.cumsum(self.log.spend)]
+        return np.concatenate([[0.0], np.cumsum(self.log.spend)])
 
     @cached_property
     def gaps(self) -> Array:
         """Days since the customer's visit before; NaN at the first."""
-        gaps = np.r_[np.nan, np.diff(self.log.day).astype(np.float64)]
+        gaps = np.concatenate([[np.nan], np.diff(self.log.day).astype(np.float64)])
         gaps[self.starts[:-1]] = np.nan
         return gaps
 
 
 def _counted(end: Places, start: Places) -> Array:
-    counted: Array = np.asarray(end - start, dtype=np.float64)
-    return counted
+    return np.asarray(end - start).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
