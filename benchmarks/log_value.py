@@ -17,7 +17,8 @@ WITHIN_DAYS = 365
 def value(history: LogHistory, seed: int) -> dict[str, Any]:
     """Mean absolute error, rank correlation and total by method, at one origin.
 
-    Customers who came within a year before it. Raises TooFewData where the log is too short.
+    Customers who came within a year before it; money net of returns, so that an order of 168,469
+    that was returned the same day is worth nothing. Raises TooFewData where the log is too short.
     """
     origin = history.log.days - 1 - DAYS
     first = max(90, origin - WITHIN_DAYS)
@@ -29,20 +30,20 @@ def value(history: LogHistory, seed: int) -> dict[str, Any]:
         view(history, day, within_days=WITHIN_DAYS, window=window)
         for day in range(origin - DAYS, first - 1, -30)
     ]
-    actual = history.spend(now.customers, origin, origin + DAYS)
+    actual = np.maximum(history.net_spend(now.customers, origin, origin + DAYS), 0.0)
     everyone = view(history, origin, within_days=history.log.days, window=window)
-    mean = history.spend(everyone.customers, -1, origin) / everyone.visits
+    mean = history.net_spend(everyone.customers, -1, origin) / everyone.visits
     model = value_model(summary_of(everyone), mean)
-    own = history.spend(now.customers, -1, origin) / now.visits
+    spent = np.maximum(history.net_spend(now.customers, -1, origin), 0.0)
+    own = spent / now.visits
     told = model.value(summary_of(now), own, days=float(DAYS), seed=seed)
     trees = value_by_trees(history, past, now, days=DAYS, seed=seed)
-    spent = history.spend(now.customers, -1, origin)
     methods = {
-        "ours": (told.expected + trees) / 2,
-        "bg_nbd_gamma_gamma": told.expected,
+        "ours": told.expected,
         "trees": trees,
+        "mean_of_both": (told.expected + trees) / 2,
         "past_rate": spent / np.maximum(now.tenure_days, 30.0) * DAYS,
-        "last_180_days": history.spend(now.customers, origin - DAYS, origin),
+        "last_180_days": np.maximum(history.net_spend(now.customers, origin - DAYS, origin), 0.0),
     }
     inside = (actual >= told.low - 1e-9) & (actual <= told.high + 1e-9)
     return {

@@ -57,11 +57,23 @@ class LogHistory:
 
     def returns(self, customers: Places, after: float, until: float) -> Array:
         """Number of returns in (after, until]."""
-        ends = [
+        start, end = self._return_places(customers, after, until)
+        return _counted(end, start)
+
+    def net_spend(self, customers: Places, after: float, until: float) -> Array:
+        """Money of the visits in (after, until] less what was given back for returns in it."""
+        start, end = self._return_places(customers, after, until)
+        returned = np.concatenate([[0.0], np.cumsum(self.log.returned_amount)])
+        return np.asarray(self.spend(customers, after, until) - returned[end] + returned[start])
+
+    def _return_places(
+        self, customers: Places, after: float, until: float
+    ) -> tuple[Places, Places]:
+        start, end = (
             np.searchsorted(self._return_keys, customers * self._stride + held, side="right")
             for held in (max(int(after), -1), max(int(until), -1))
-        ]
-        return _counted(ends[1], ends[0])
+        )
+        return np.asarray(start, np.int64), np.asarray(end, np.int64)
 
     @cached_property
     def starts(self) -> Places:

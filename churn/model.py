@@ -13,6 +13,7 @@ from churn.feature_rows import Array
 from churn.features import FAMILY_TEXTS, label, shown
 from churn.hazards import Factor, Hazards, strongest_of
 from churn.labels import reachable
+from churn.single_row import SingleRow
 from engine.errors import InvalidInput, ModelUnusable
 
 # 16,384 contacts x 4 periods x 40 columns x 8 bytes = 21 MB of rows at a time.
@@ -41,6 +42,7 @@ class HazardModel:
         self._threads = threads
         self._silence = trained.feature_names.index(SILENCE)
         self._booster = _booster(trained)
+        self._single = SingleRow(self._booster)
         self.digest = digest(dump(trained))
 
     @property
@@ -114,7 +116,10 @@ class HazardModel:
 
     def _log_odds(self, rows: Array) -> Array:
         """Of person-periods, before calibration."""
-        trees = self._booster.predict(rows, raw_score=True, num_threads=self._threads)
+        if len(rows) <= PERIODS:
+            trees = self._single(rows)
+        else:
+            trees = self._booster.predict(rows, raw_score=True, num_threads=self._threads)
         share = self.trained.tree_share
         return np.asarray(share * trees + (1 - share) * self.trained.logistic.log_odds(rows))
 
