@@ -94,8 +94,8 @@ def _show(figures: Sequence[Figure]) -> None:
             each.against,
             shown(each.reference),
             shown(each.ratio),
-            "" if each.bar is None else f"≥ {each.bar:g}",
-            "" if each.bar is None else "ok" if each.ok else "MISSED",
+            each.demand,
+            "" if not each.demand else "ok" if each.ok else "MISSED",
         )
     # a pipe has no width of its own; a table that is cut off tells nothing
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 170)

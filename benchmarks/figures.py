@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Figure:
         value, unit: ours; a unit that ends in '/s' is better when higher, any other when lower.
         reference: the same quantity of `against`, measured in the same run, in the same unit.
         bar: the least ratio that will do; None where there is no demand.
+        better: whether more or less of the unit is better, where the unit does not say so.
+        reach: the value that must be reached, where the demand is no ratio.
     """
 
     area: str
@@ -25,11 +27,18 @@ class Figure:
     reference: float
     against: str
     bar: float | None = None
+    better: Literal["higher", "lower"] | None = None
+    reach: float | None = None
+
+    @property
+    def is_higher_better(self) -> bool:
+        """By `better`, else by the unit."""
+        return self.better == "higher" if self.better else self.unit.endswith("/s")
 
     @property
     def ratio(self) -> float:
         """How many times better than the reference; below 1 is worse."""
-        return _divided(*(self._pair if self.unit.endswith("/s") else reversed(self._pair)))
+        return _divided(*(self._pair if self.is_higher_better else reversed(self._pair)))
 
     @property
     def _pair(self) -> tuple[float, float]:
@@ -37,8 +46,18 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        """True without a bar."""
-        return self.bar is None or self.ratio >= self.bar
+        """Whether bar and value to reach are met; True without either."""
+        reached = self.reach is None or (
+            self.value >= self.reach if self.is_higher_better else self.value <= self.reach
+        )
+        return reached and (self.bar is None or self.ratio >= self.bar)
+
+    @property
+    def demand(self) -> str:
+        """What is asked, in a few characters; empty where nothing is."""
+        if self.reach is not None:
+            return f"{'≥' if self.is_higher_better else '≤'} {self.reach:g} {self.unit}"
+        return "" if self.bar is None else f"≥ {self.bar:g}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -51,6 +70,7 @@ class Figure:
             "against": self.against,
             "ratio": self.ratio,
             "bar": self.bar,
+            "reach": self.reach,
             "ok": self.ok,
         }
 

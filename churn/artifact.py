@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,12 @@ import lightgbm
 import numpy as np
 
 from churn.definition import ChurnDefinition
+from churn.hazard_blend import LogisticMember
 from churn.metrics import Scores
 from engine.errors import ModelUnusable
 
 FORMAT = "keepwell.hazard-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,17 @@ class TrainedModel:
 
     Attributes:
         booster: LightGBM's model text.
+        logistic: the other member of the mixture.
+        tree_share: the booster's part of the log-odds; the logistic has the rest.
+        usual: per feature the values below and above which one in a hundred training rows lay,
+            None where nothing was known: outside it the model has seen little.
         feature_names: columns of the matrix that `HazardModel.predict` takes, in order.
         families: family of each feature, for explanations.
         definition: when a contact counts as churned.
         tenant_median_days: the tenant's median interval at `trained_until`; limits of contacts
             scored by this model are computed with it.
-        calibration: fitted on origins the booster has not seen.
+        calibration: fitted on origins that neither member had seen when it was told of them;
+            1 and 0 where the origins learnt from did not span a year, see `train`.
         trained_until: no event after this moment influenced the model.
         data_from, data_until: first and last event seen; what came after `trained_until` was used
             to test only.
@@ -54,6 +60,9 @@ class TrainedModel:
     """
 
     booster: str
+    logistic: LogisticMember
+    tree_share: float
+    usual: tuple[tuple[float, float] | None, ...]
     feature_names: tuple[str, ...]
     families: tuple[str, ...]
     definition: ChurnDefinition
@@ -155,10 +164,13 @@ def _check_library(model: TrainedModel) -> None:
 
 def _plain(model: TrainedModel) -> dict[str, Any]:
     moments = {"trained_until", "data_from", "data_until"}
-    content = {
-        name: value.isoformat() if name in moments else value
-        for name, value in asdict(model).items()
-    }
+    content: dict[str, Any] = {}
+    for each in fields(model):
+        value = getattr(model, each.name)
+        content[each.name] = value.isoformat() if each.name in moments else value
+    content["logistic"] = model.logistic.as_dict()
+    content["definition"] = asdict(model.definition)
+    content["calibration"] = asdict(model.calibration)
     content["metrics"] = {
         population: {str(days): asdict(found) for days, found in horizons.items()}
         for population, horizons in model.metrics.items()
@@ -172,6 +184,8 @@ def _model(content: dict[str, Any]) -> TrainedModel:
         **{
             **content,
             **{name: datetime.fromisoformat(content[name]) for name in moments},
+            "logistic": LogisticMember.from_dict(content["logistic"]),
+            "usual": tuple(None if each is None else tuple(each) for each in content["usual"]),
             "feature_names": tuple(content["feature_names"]),
             "families": tuple(content["families"]),
             "definition": ChurnDefinition.from_dict(content["definition"]),

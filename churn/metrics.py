@@ -44,9 +44,7 @@ def auc(truth: ArrayLike, probability: ArrayLike) -> float | None:
     negatives = event.size - positives
     if positives == 0 or negatives == 0:
         return None
-    _, group, sizes = np.unique(score, return_inverse=True, return_counts=True)
-    mid_rank = np.cumsum(sizes) - (sizes - 1) / 2
-    rank_sum = float(mid_rank[group][event].sum())
+    rank_sum = float(_mid_ranks(score)[event].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
@@ -75,6 +73,52 @@ def ece(truth: ArrayLike, probability: ArrayLike, *, bins: int = 10) -> float:
     return float(np.abs(observed - expected).sum() / event.size)
 
 
+def precision_at_recall(truth: ArrayLike, probability: ArrayLike, recall: float) -> float:
+    """Highest precision over the thresholds that find at least `recall` of the events."""
+    hits, called = _swept(truth, probability)
+    enough = hits >= recall * hits[-1] - 1e-9
+    return float((hits[enough] / called[enough]).max())
+
+
+def recall_at_precision(truth: ArrayLike, probability: ArrayLike, precision: float) -> float:
+    """Highest recall over the thresholds with at least this precision; 0 where there is none."""
+    hits, called = _swept(truth, probability)
+    sure = hits / called >= precision - 1e-12
+    return float(hits[sure].max() / hits[-1]) if sure.any() and hits[-1] else 0.0
+
+
+def top_decile_lift(truth: ArrayLike, probability: ArrayLike) -> float:
+    """Event rate among the tenth with the highest scores over the base rate; ties share a place.
+
+    The rows that tie at the edge of the tenth count with their mean, so that order of rows and a
+    score that says the same of everybody (lift 1) change nothing.
+    """
+    event, score = _pair(truth, probability)
+    wanted = max(1.0, event.size / 10)
+    hits, called = _swept(event, score)
+    found = float(np.interp(wanted, np.r_[0.0, called], np.r_[0.0, hits]))
+    return found / wanted / float(event.mean()) if event.any() else 0.0
+
+
+def at_threshold(truth: ArrayLike, probability: ArrayLike, threshold: float) -> dict[str, float]:
+    """`recall` and `precision` of calling everyone at or above the threshold; 0 of nobody."""
+    event, score = _pair(truth, probability)
+    called = score >= threshold
+    hits = float((event & called).sum())
+    return {
+        "recall": hits / max(1.0, float(event.sum())),
+        "precision": hits / max(1.0, float(called.sum())),
+    }
+
+
+def spearman(first: ArrayLike, second: ArrayLike) -> float:
+    """Rank correlation, mid-ranks for ties; 0 where one of them is constant."""
+    one, other = (_mid_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second))
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
 def scores(truth: ArrayLike, probability: ArrayLike) -> Scores:
     """All measures at once; `accuracy` cuts at one half."""
     event, score = _pair(truth, probability)
@@ -89,6 +133,22 @@ def scores(truth: ArrayLike, probability: ArrayLike) -> Scores:
         accuracy=float(((score >= 0.5) == event).mean()),
         majority_accuracy=max(base_rate, 1 - base_rate),
     )
+
+
+def _mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[group])
+
+
+def _swept(
+    truth: ArrayLike, probability: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Events found and rows called at each distinct threshold, highest score first."""
+    event, score = _pair(truth, probability)
+    order = np.argsort(-score, kind="stable")
+    last_of_tie = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])
+    hits = np.cumsum(event[order].astype(np.float64))[last_of_tie]
+    return hits, (last_of_tie + 1).astype(np.float64)
 
 
 def _pair(

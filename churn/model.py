@@ -13,6 +13,7 @@ from churn.feature_rows import Array
 from churn.features import FAMILY_TEXTS, label, shown
 from churn.hazards import Factor, Hazards, strongest_of
 from churn.labels import reachable
+from churn.single_row import SingleRow
 from engine.errors import InvalidInput, ModelUnusable
 
 # 16,384 contacts x 4 periods x 40 columns x 8 bytes = 21 MB of rows at a time.
@@ -41,6 +42,7 @@ class HazardModel:
         self._threads = threads
         self._silence = trained.feature_names.index(SILENCE)
         self._booster = _booster(trained)
+        self._single = SingleRow(self._booster)
         self.digest = digest(dump(trained))
 
     @property
@@ -71,9 +73,9 @@ class HazardModel:
         """The families of features that move each row's risk most, strongest first.
 
         Points are log-odds of churn in a 30-day period after calibration, averaged over the
-        periods of the next 90 days the limit can fall in (exact tree contributions, Lundberg 2018),
-        summed by family; the value shown is that of the family's strongest own feature.
-        Arguments as for `predict`; about 0.6 ms a contact.
+        periods of the next 90 days the limit can fall in (exact tree contributions, Lundberg 2018,
+        and the terms of the logistic, each by its share), summed by family; the value shown is that
+        of the family's strongest own feature. Arguments as for `predict`; about 0.6 ms a contact.
         """
         self._check(matrix, days_to_limit)
         explained: list[tuple[Factor, ...]] = []
@@ -107,18 +109,29 @@ class HazardModel:
         asked = reachable(days_to_limit) & (days_to_limit > 0)
         rows = self._rows(matrix, days_to_limit)[asked]
         if len(rows):
-            log_odds = self._booster.predict(rows, raw_score=True, num_threads=self._threads)
+            log_odds = self._log_odds(rows)
             fitted = self.trained.calibration
             hazard[asked] = sigmoid(fitted.slope * log_odds + fitted.intercept)
         return hazard
+
+    def _log_odds(self, rows: Array) -> Array:
+        """Of person-periods, before calibration."""
+        if len(rows) <= PERIODS:
+            trees = self._single(rows)
+        else:
+            trees = self._booster.predict(rows, raw_score=True, num_threads=self._threads)
+        share = self.trained.tree_share
+        return np.asarray(share * trees + (1 - share) * self.trained.logistic.log_odds(rows))
 
     def _contributions(self, matrix: Array, days_to_limit: Array) -> Array:
         """(n, f + 4) log-odds."""
         rows = self._rows(matrix, days_to_limit)[:_EXPLAINED_PERIODS]
         shape = (_EXPLAINED_PERIODS, len(matrix), rows.shape[2])
-        told = self._booster.predict(
-            rows.reshape(-1, shape[2]), pred_contrib=True, num_threads=self._threads
-        )[:, :-1].reshape(shape)
+        flat = rows.reshape(-1, shape[2])
+        trees = self._booster.predict(flat, pred_contrib=True, num_threads=self._threads)[:, :-1]
+        share = self.trained.tree_share
+        logistic = self.trained.logistic.contributions(flat)
+        told = (share * trees + (1 - share) * logistic).reshape(shape)
         weight = reachable(days_to_limit)[:_EXPLAINED_PERIODS].astype(np.float64)
         weight[-1, weight.sum(axis=0) == 0] = 1.0
         mean = (told * weight[:, :, None]).sum(axis=0) / weight.sum(axis=0)[:, None]
@@ -155,7 +168,8 @@ def _booster(trained: TrainedModel) -> Any:  # noqa: ANN401 - LightGBM has no ty
     except lgb.basic.LightGBMError as error:
         raise ModelUnusable(f"LightGBM can't read the stored model: {error}.") from error
     expected = len(trained.feature_names) + len(PERIOD_COLUMNS)
-    if booster.num_feature() != expected or len(trained.families) != len(trained.feature_names):
+    widths = {booster.num_feature(), len(trained.logistic.normal.knots)}
+    if widths != {expected} or len(trained.families) != len(trained.feature_names):
         raise ModelUnusable(
             f"The stored booster has {booster.num_feature()} columns, {expected} were announced.",
             hint="Train again.",

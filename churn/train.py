@@ -1,10 +1,12 @@
-"""Training: rolling origins, a discrete-time hazard, a sigmoid, and a test in time.
+"""Training: rolling origins, a discrete-time hazard of two members, and a test in time.
 
     |---- training origins ----|-- calibration origins --|-- ... --| test origin |-- 120 days --|
     first visit                                                    trained_until     last visit
 
 The model answers for the moment `trained_until` and was judged on the 120 days after it. Outcomes
-of training origins are followed up to that moment and no further.
+of training origins are followed up to that moment and no further. How much each member counts and
+the sigmoid come from a trial: both members, learnt without the calibration origins and followed
+only up to the first of them, are told the calibration origins.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +19,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from churn.artifact import Calibration, TrainedModel, library_versions
-from churn.calibrate import fit_sigmoid
+from churn.calibrate import MIN_EVENTS, fit_sigmoid
 from churn.definition import HORIZON_DAYS, HORIZONS, ChurnDefinition, rhythm_features
 from churn.design_matrix import period_rows
 from churn.feature_rows import Array
 from churn.features import churn_features, distinct, families, learnable
+from churn.hazard_blend import TREE_SHARE, LogisticMember, tree_share
 from churn.labels import Origins, Outcomes, outcomes, person_periods, rolling_origins, visits_of
 from churn.metrics import Scores, scores
 from churn.model import HazardModel
@@ -34,6 +37,8 @@ from engine.features.spec import Feature
 MIN_HISTORY_DAYS = 350
 MIN_CONTACTS = 200
 MIN_CHURNED = 50
+# A year of origins, less one step of them: every season has been seen once.
+SEASONS = timedelta(days=335)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,27 +172,17 @@ class _Rows:
 
 
 def _fitted(study: _Study, settings: BoosterSettings) -> TrainedModel:
-    """The booster from all origins but the calibration ones, the sigmoid from those."""
+    """The members from all origins before the test, their shares and the sigmoid from a trial."""
     until = study.origins.test
-    held_out = set(study.origins.calibration)
-    learning = [seen for seen in study.past if seen.origin not in held_out]
-    if not any(_closed(seen, until) for seen in learning):
-        learning, held_out = list(study.past), set()  # too short a history to spare any
-    rows = _rows(learning, study.visits, until)
-    booster = lgb.train(
-        settings.parameters(len(rows.event)),
-        lgb.Dataset(rows.matrix, label=rows.event),
-        num_boost_round=settings.trees,
-    )
-    calibration = Calibration()
-    if held_out:
-        spared = [seen for seen in study.past if seen.origin in held_out]
-        unseen = _rows(spared, study.visits, until)
-        log_odds = booster.predict(unseen.matrix, raw_score=True, num_threads=settings.threads)
-        calibration = fit_sigmoid(np.asarray(log_odds), unseen.event)
+    rows = _rows(study.past, study.visits, until)
+    booster = _booster(rows, settings)
+    share, calibration = _trial(study, settings)
     learnt = learnable(study.specs)
     model = TrainedModel(
         booster=booster.model_to_string(),
+        logistic=LogisticMember.learn(rows.matrix, rows.event),
+        tree_share=share,
+        usual=_usual(rows.matrix[:, : len(learnt)]),
         feature_names=tuple(spec.name for spec in learnt),
         families=families(learnt),
         definition=study.definition,
@@ -205,14 +200,63 @@ def _fitted(study: _Study, settings: BoosterSettings) -> TrainedModel:
     return replace(model, metrics=_metrics(model, study))
 
 
+def _booster(rows: _Rows, settings: BoosterSettings) -> lgb.Booster:
+    return lgb.train(
+        settings.parameters(len(rows.event)),
+        lgb.Dataset(rows.matrix, label=rows.event),
+        num_boost_round=settings.trees,
+    )
+
+
+def _trial(study: _Study, settings: BoosterSettings) -> tuple[float, Calibration]:
+    """The booster's share and the sigmoid, from origins that the trial's members have not seen.
+
+    The sigmoid stays as it is where the origins learnt from do not span a year: the difference it
+    would measure is then that of a season nobody has seen. On a gift wholesaler's autumn it took
+    the calibration error of P(churn within 120 days) from 0.04 to 0.10.
+    """
+    held_out = study.origins.calibration
+    if not held_out:
+        return TREE_SHARE, Calibration()
+    learning = [seen for seen in study.past if seen.origin < held_out[0]]
+    rows = _rows(learning, study.visits, held_out[0])
+    if min(rows.event.sum(), (~rows.event).sum()) < MIN_EVENTS:
+        return TREE_SHARE, Calibration()
+    told = _rows(
+        [seen for seen in study.past if seen.origin in held_out], study.visits, study.origins.test
+    )
+    if not told.event.size:
+        return TREE_SHARE, Calibration()
+    booster = _booster(rows, settings)
+    trees = np.asarray(booster.predict(told.matrix, raw_score=True, num_threads=settings.threads))
+    logistic = LogisticMember.learn(rows.matrix, rows.event).log_odds(told.matrix)
+    share = tree_share(trees, logistic, told.event)
+    if learning[-1].origin - learning[0].origin < SEASONS:
+        return share, Calibration()
+    return share, fit_sigmoid(share * trees + (1 - share) * logistic, told.event)
+
+
+def _usual(features: Array) -> tuple[tuple[float, float] | None, ...]:
+    found: list[tuple[float, float] | None] = []
+    for column in features.T:
+        known = column[~np.isnan(column)]
+        low, high = np.quantile(known, [0.01, 0.99]) if known.size else (np.nan, np.nan)
+        found.append((float(low), float(high)) if known.size else None)
+    return tuple(found)
+
+
 def _rows(snapshots: Iterable[Snapshot], visits: pl.DataFrame, data_until: datetime) -> _Rows:
     matrices, events = [], []
     for seen in snapshots:
+        if seen.origin >= data_until:
+            continue
         found = _outcomes(seen, visits, data_until)
         periods = person_periods(found, seen.days_to_limit)
         rows = period_rows(seen.features, seen.silence_days, seen.days_to_limit)
         matrices.append(rows[periods.period - 1, periods.row])
         events.append(periods.event)
+    if not matrices:
+        return _Rows(np.zeros((0, 0)), np.zeros(0, dtype=np.bool_))
     return _Rows(np.concatenate(matrices), np.concatenate(events))
 
 

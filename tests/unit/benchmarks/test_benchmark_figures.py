@@ -22,6 +22,23 @@ def test_a_figure_is_fine_at_its_bar_and_without_one(bar: float | None, ok: bool
     assert replace(FASTER, bar=bar).ok is ok
 
 
+@pytest.mark.parametrize(
+    ("better", "reach", "ok"),
+    [
+        ("higher", 200.0, True),
+        ("higher", 201.0, False),
+        ("lower", 200.0, True),
+        ("lower", 199.0, False),
+    ],
+)
+def test_a_value_to_reach_is_compared_in_its_own_direction(
+    better: str, reach: float, ok: bool
+) -> None:
+    figure = replace(FASTER, unit="AUC", bar=None, better=better, reach=reach)
+    assert figure.ok is ok
+    assert figure.ratio == (2.0 if better == "higher" else 0.5)
+
+
 def test_contenders_run_by_turns_and_the_warm_up_does_not_count() -> None:
     order: list[str] = []
     seconds = median_seconds(
@@ -54,7 +71,8 @@ def test_json_is_a_list_of_figures_and_nothing_else(capsys: pytest.CaptureFixtur
     assert json.loads(told.out) == [
         {
             "area": "rules", "name": "rows", "value": 200.0, "unit": "rows/s", "reference": 100.0,
-            "against": "something", "ratio": 2.0, "bar": 1.5, "ok": True,
+            "against": "something", "ratio": 2.0, "bar": 1.5, "reach": None,
+            "ok": True,
         }
     ]  # fmt: skip
     assert "rules: as it was." in told.err

@@ -44,8 +44,8 @@ def test_a_cut_document_is_refused(document: bytes, kept: float):
 
 
 def test_another_format_version_is_refused_and_named(document: bytes):
-    newer = json.loads(document) | {"format_version": 2}
-    with pytest.raises(ModelUnusable, match="format version 2; this code reads 1"):
+    newer = json.loads(document) | {"format_version": 3}
+    with pytest.raises(ModelUnusable, match="format version 3; this code reads 2"):
         artifact.load(json.dumps(newer).encode())
 
 

@@ -69,7 +69,7 @@ def test_the_chance_is_one_minus_the_product_of_calibrated_stays(trained: Traine
     matrix, _ = some_contacts(model, 4, seed=9)
     left = np.full(4, 45.0)
     rows = period_rows(matrix, matrix[:, model.feature_names.index("days_since_last_visit")], left)
-    raw = model._booster.predict(rows.reshape(16, -1), raw_score=True).reshape(4, 4)
+    raw = model._log_odds(rows.reshape(16, -1)).reshape(4, 4)
     hazard = 1 / (1 + np.exp(-(1.5 * raw - 0.4)))
     hazard[0] = 0  # the limit falls into the second period
     expected = 1 - np.cumprod(1 - hazard, axis=0)
@@ -89,8 +89,10 @@ def test_contributions_add_up_to_the_log_odds_of_the_model(model: HazardModel):
     left = np.full(5, 20.0)  # the limit falls into all three explained periods
     rows = period_rows(matrix, matrix[:, model.feature_names.index("days_since_last_visit")], left)
     booster = model._booster
-    raw = booster.predict(rows[:3].reshape(15, -1), raw_score=True).reshape(3, 5).mean(axis=0)
-    bias = booster.predict(rows[0, :1], pred_contrib=True)[0, -1]
+    raw = model._log_odds(rows[:3].reshape(15, -1)).reshape(3, 5).mean(axis=0)
+    share, logistic = model.trained.tree_share, model.trained.logistic
+    bias = share * booster.predict(rows[0, :1], pred_contrib=True)[0, -1]
+    bias += (1 - share) * logistic.intercepts[0]
     explained = model.factors(matrix, left, most=len(FAMILY_TEXTS))
     points = [sum(factor.points or 0 for factor in of_one) for of_one in explained]
     np.testing.assert_allclose(points, (raw - bias) * model.trained.calibration.slope, atol=1e-5)
@@ -123,6 +125,18 @@ def test_a_booster_that_does_not_fit_its_columns_is_unusable(trained: TrainedMod
                 families=(*trained.families, "other"),
             )
         )
+
+
+def test_both_members_have_their_share(trained: TrainedModel):
+    matrix, _ = some_contacts(HazardModel(trained), 50, seed=11)
+    left = np.full(50, 20.0)
+    alone = [HazardModel(replace(trained, tree_share=share)) for share in (0.0, 1.0)]
+    mixed = HazardModel(replace(trained, tree_share=0.25))
+    silence = matrix[:, mixed.feature_names.index("days_since_last_visit")]
+    rows = period_rows(matrix, silence, left)[0]
+    logistic, trees = (model._log_odds(rows) for model in alone)
+    assert np.abs(logistic - trees).max() > 0.05
+    np.testing.assert_allclose(mixed._log_odds(rows), 0.25 * trees + 0.75 * logistic, atol=1e-12)
 
 
 def test_a_text_that_is_no_booster_is_unusable(trained: TrainedModel):
