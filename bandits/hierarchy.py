@@ -28,11 +28,13 @@ _LEAST_NOISE = 1e-6
 
 # Spreads that are tried, in units of the noise's standard deviation. Arms of real campaigns differ
 # by about 0.1 of it (0.09 in Hillstrom's e-mails, 0.07 in the social-pressure letters).
-ARM_SPREADS = (0.02, 0.04, 0.08, 0.16, 0.32)
-FEATURE_SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)
-_ARM_CENTRE, _FEATURE_CENTRE = np.log(0.1), np.log(0.03)
-# How many nats of evidence it takes before a group of features may tell arms apart.
-_FEATURE_PRICE = 2.0
+ARM_SPREADS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+FEATURE_SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+_ARM_CENTRE, _FEATURE_CENTRE = np.log(0.1), np.log(0.08)
+_FEATURE_WEIGHT = 0.1  # of that guess for a group of features: next to nothing
+# Observations per arm for which contexts are believed before they have to have paid.
+_TRIAL_PER_ARM = 100.0
+_DRAWS = 512
 _SWEEPS = 2
 
 # Ridge of what the arms have in common: an intercept nearly free, slopes like MABWiser's.
@@ -110,34 +112,69 @@ def learned_spreads(sums: ArmSums, groups: IntArray, start: Spreads | None = Non
     variance = noise_variance(sums, mean)
     noise = variance**0.5
     count = int(groups.max()) + 1
-    chosen = [0.08, *[0.0] * (count - 1)]
-    if start is not None and len(start.groups) == count:
-        before = np.sqrt(start.noise_variance)
-        chosen = [spread / before for spread in start.groups]
     residual = sums.moment - sums.gram @ mean
+
+    def likelihood(spreads: list[float]) -> float:
+        found = _evidence(sums.gram, residual, variance, groups, np.array(spreads))
+        return found + sum(_prior(group, spread) for group, spread in enumerate(spreads))
+
+    # many groups that each say little may say much together: begin with one spread for all
+    alike = [[0.08, *[spread] * (count - 1)] for spread in FEATURE_SPREADS]
+    if start is not None and len(start.groups) == count:
+        before = start.noise_variance**0.5
+        alike.append(
+            [_nearest(spread / before, group) for group, spread in enumerate(start.groups)]
+        )
+    chosen = max(alike, key=likelihood)
     for _ in range(_SWEEPS):
         for group in range(count):
             tried = FEATURE_SPREADS if group else ARM_SPREADS
-            likelihoods = [
-                _evidence(sums.gram, residual, variance, groups, _with(chosen, group, spread))
-                + _prior(group, spread)
-                for spread in tried
-            ]
-            chosen[group] = tried[int(np.argmax(likelihoods))]
-    return Spreads(tuple(float(spread * noise) for spread in chosen), variance)
+            chosen = max(
+                ([*chosen[:group], spread, *chosen[group + 1 :]] for spread in tried),
+                key=likelihood,
+            )
+    found = Spreads(tuple(float(spread * noise) for spread in chosen), variance)
+    if any(found.groups[1:]) and not _contexts_pay(sums, groups, found):
+        return Spreads((found.groups[0], *[0.0] * (count - 1)), variance)
+    return found
 
 
-def _with(chosen: list[float], group: int, spread: float) -> FloatArray:
-    changed = np.array(chosen)
-    changed[group] = spread
-    return changed
+def _contexts_pay(sums: ArmSums, groups: IntArray, spreads: Spreads) -> bool:
+    """Whether choosing by context is worth more than the one best arm, beyond what chance makes.
+
+    Contexts may tell arms apart without ever changing which is best; then listening to them costs
+    exploration and earns nothing. They are believed for a start, and have to have shown it after.
+    Scores are linear in the context, so over contexts they are spread like a normal with the
+    contexts' mean and covariance; its expected maximum is taken from fixed draws.
+    """
+    arms = len(sums.gram)
+    n = float(sums.observations.sum())
+    if n < _TRIAL_PER_ARM * arms:
+        return True
+    mean = posterior(sums, groups, spreads).mean
+    gram = sums.gram.sum(axis=0)
+    centre = gram[0] / n
+    covariance = mean @ (gram / n - np.outer(centre, centre)) @ mean.T
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    draws = np.random.default_rng(0).standard_normal((_DRAWS, arms))
+    scores = mean @ centre + draws @ root.T
+    best = int(scores.mean(axis=0).argmax())
+    gain = float(scores.max(axis=1).mean() - scores[:, best].mean())
+    changed = float((scores.argmax(axis=1) != best).mean())
+    error = (2.0 * spreads.noise_variance * max(changed, 1.0 / n) * arms / n) ** 0.5
+    return bool(gain > error)
+
+
+def _nearest(spread: float, group: int) -> float:
+    return min(FEATURE_SPREADS if group else ARM_SPREADS, key=lambda tried: abs(tried - spread))
 
 
 def _prior(group: int, spread: float) -> float:
     if spread == 0.0:
         return 0.0
     if group:
-        return float(-_FEATURE_PRICE - 0.5 * (np.log(spread) - _FEATURE_CENTRE) ** 2)
+        return float(-_FEATURE_WEIGHT * (np.log(spread) - _FEATURE_CENTRE) ** 2)
     return float(-0.5 * (np.log(spread) - _ARM_CENTRE) ** 2)
 
 

@@ -251,7 +251,7 @@ def _error(terms: FloatArray, clusters: IntArray | None) -> float:
     centred = terms - terms.mean()
     if clusters is not None:
         _, place = np.unique(clusters, return_inverse=True)
-        centred = np.bincount(place, weights=centred)
+        centred = np.asarray(np.bincount(place, weights=centred), dtype=np.float64)
     groups = len(centred)
     if groups < 2:
         return float("inf")
@@ -265,7 +265,7 @@ def _verdict(
     contacts = weight
     if log.clusters is not None:
         _, place = np.unique(log.clusters, return_inverse=True)
-        contacts = np.bincount(place, weights=weight)
+        contacts = np.asarray(np.bincount(place, weights=weight), dtype=np.float64)
     total = float(weight.sum())
     silent: list[str] = []
     if missing > _LARGEST_MISSING:

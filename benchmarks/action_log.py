@@ -120,25 +120,25 @@ def encoded(
     groups, raw, levels = [0], [], []
     for column in columns:
         series = frame[column]
-        if series.dtype.is_numeric() and series.n_unique() > _LEVELS:
+        numeric = series.dtype.is_numeric() and series.n_unique() > _LEVELS
+        if numeric:
             values = series.cast(pl.Float64).fill_nan(None)
             filled = values.fill_null(values.median()).to_numpy().astype(np.float64)
             level = np.searchsorted(
                 np.unique(np.quantile(filled, np.arange(1, _BINS) / _BINS)), filled, side="right"
             )
-            rank = filled.argsort().argsort() / max(n - 1, 1) - 0.5
-            ours.append(rank[:, None])
-            groups.append(1 + len(levels))
-            spread = filled.std()
-            plain.append(((filled - filled.mean()) / (spread or 1.0))[:, None])
+            standard = (filled - filled.mean()) / (filled.std() or 1.0)
+            ours.append(np.clip(standard, -3.0, 3.0)[:, None])
+            groups.append(1 + groups[-1])
+            plain.append(standard[:, None])
             raw.append(filled)
         else:
             level = _levels(series)
             raw.append(level.astype(np.float64))
         hot = (level[:, None] == np.arange(level.max() + 1)).astype(np.float64)
-        ours.append(hot)
-        groups += [1 + len(levels)] * hot.shape[1]
-        if plain and not (series.dtype.is_numeric() and series.n_unique() > _LEVELS):
+        if not numeric:
+            ours.append(hot)
+            groups += [1 + groups[-1]] * hot.shape[1]
             plain.append(hot[:, 1:])
         levels.append(level.astype(np.int64))
     return (

@@ -126,7 +126,7 @@ def fitted_policy(log: ActionLog) -> FloatArray:
         )
         known = posterior(sums, log.groups, learned_spreads(sums, log.groups))
         policy[~inside] = selection_shares(known, log.contexts[~inside], 0.0, 0.0)
-    return policy / policy.sum(axis=1, keepdims=True)
+    return np.asarray(policy / policy.sum(axis=1, keepdims=True))
 
 
 def compare(log: ActionLog, *, orders: int, seed: int) -> list[Row]:
@@ -166,8 +166,8 @@ def compare(log: ActionLog, *, orders: int, seed: int) -> list[Row]:
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
     table = Table(box=None, pad_edge=False)
-    for column in ("policy", "value", "±", "second half", "worst order", "of best", "minus best (DR)",
-                   "effective n"):  # fmt: skip
+    for column in ("policy", "value", "±", "second half", "worst order", "of best",
+                   "minus best (DR)", "effective n"):  # fmt: skip
         table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for row in rows:
         minus = row.minus_best

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandits.hierarchy import ArmSums, Posterior, Spreads, learned_spreads, posterior
 from bandits.quadrature import probability_best
-from bandits.selection import NOISE_SCALE
+from bandits.state import DEFAULT_NOISE
 from benchmarks.action_log import ActionLog
 
 FloatArray = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Ours:
     log: ActionLog
     seed: int
     floor: float = 0.0
-    noise: float = NOISE_SCALE
+    noise: float = DEFAULT_NOISE
 
     def __post_init__(self) -> None:
         k, d = len(self.log.arms), self.log.contexts.shape[1]
@@ -64,7 +64,7 @@ class Ours:
         shares = selection_shares(self._known, self.log.contexts[rows], self.noise, self.floor)
         reached = np.cumsum(shares, axis=1)
         draws = self._rng.random(len(rows)) * reached[:, -1]
-        return np.minimum((reached <= draws[:, None]).sum(axis=1), k - 1)
+        return np.asarray(np.minimum((reached <= draws[:, None]).sum(axis=1), k - 1))
 
     def learn(self, rows: IntArray) -> None:
         x, arm = self.log.contexts[rows], self.log.actions[rows]
@@ -98,7 +98,7 @@ def selection_shares(
         shares[at] = probability_best(
             np.ascontiguousarray(mean[at].T), np.ascontiguousarray(spread[at].T), allowed[:, at]
         ).T
-    return (1.0 - floor) * shares + floor / mean.shape[1]
+    return np.asarray((1.0 - floor) * shares + floor / mean.shape[1])
 
 
 class Library:

@@ -32,4 +32,4 @@ def argmax_policy(log: ActionLog) -> NDArray[np.float64]:
             data = lightgbm.Dataset(log.raw[rows], log.rewards[rows])
             model = lightgbm.train(_PARAMETERS, data, num_boost_round=_ROUNDS)
             predicted[outside, arm] = model.predict(log.raw[outside])
-    return np.eye(k)[predicted.argmax(axis=1)]
+    return np.asarray(np.eye(k)[predicted.argmax(axis=1)])

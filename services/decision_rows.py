@@ -174,7 +174,19 @@ def _outcome(
             "channel_probability": float(treatments.channel_probability[chosen]),
             "slot_probability": float(treatments.slot_probability[chosen]),
             "variant_probability": float(treatments.variant_probability[chosen]),
+            "allowed": _allowed(evaluated, index),
         },
+    }
+
+
+def _allowed(evaluated: Evaluated, index: int) -> dict[str, list[str]]:
+    """The arms the treatment was chosen among; a variant's follow from action and channel."""
+    candidates = evaluated.decisions.candidates
+    row = int(evaluated.decisions.winner[index])
+    channels, slots = candidates.channels_left()[row], candidates.slot_allowed[row]
+    return {
+        "channel": [name for name, left in zip(CHANNELS, channels, strict=True) if left],
+        "slot": [name for name, left in zip(SLOT_NAMES, slots, strict=True) if left],
     }
 
 
