@@ -147,7 +147,7 @@ def _actions(cube: _Cube | None) -> dict[str, ActionCount]:
         return {}
     share = arrived(cube.trials, cube.rows[:, :, DELAYS], cube.age)
     goals = cube.rows[:, :, GOALS].sum(axis=1)
-    contacted = np.maximum(np.floor((cube.trials * share).sum(axis=1)), goals)
+    contacted = np.maximum(np.round((cube.trials * share).sum(axis=1)), goals)
     return {name: ActionCount(int(contacted[k]), int(goals[k])) for k, name in enumerate(cube.arms)}
 
 

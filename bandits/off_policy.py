@@ -187,6 +187,21 @@ def difference(
     return interval((more * expected).sum(axis=1) + weight * residual, log.clusters)
 
 
+def minus_logged(log: Log, policy: FloatArray, model: FloatArray | None = None) -> Estimate:
+    """How much more the policy earns than what was done, by DR on the same rows (paired).
+
+    Raises:
+        InvalidInput: as `evaluate`.
+    """
+    _check(log, policy, model)
+    rows = np.arange(len(log.actions))
+    expected = np.broadcast_to(_arm_means(log), policy.shape) if model is None else model
+    weight = policy[rows, log.actions] / log.probability
+    residual = log.rewards - expected[rows, log.actions]
+    terms = (policy * expected).sum(axis=1) + weight * residual
+    return interval(terms - log.rewards, log.clusters)
+
+
 def interval(terms: FloatArray, clusters: IntArray | None = None) -> Estimate:
     """The mean of the terms with its 95 % interval; terms of one cluster stand or fall together."""
     mean, error = float(terms.mean()), _error(terms, clusters)
