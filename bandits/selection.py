@@ -19,7 +19,7 @@ from bandits.context import known
 from bandits.draw import FloatArray, KeyArray, uniforms
 from bandits.linear import score_moments, squares
 from bandits.quadrature import probability_best
-from bandits.state import LIN_GREEDY, LIN_UCB, FactorState, PolicyState
+from bandits.state import LIN_GREEDY, LIN_UCB, FactorState, PolicyState, drawn_noise
 from engine.errors import StateUnusable
 
 BoolArray = NDArray[np.bool_]
@@ -195,7 +195,10 @@ def _distribution(
 ) -> FloatArray:
     """What the policy alone would pick, (k, n), for rows with at least two allowed arms."""
     mean, variance = score_moments(columns, squares(columns), arms.beta, arms.triangle)
-    scale = state.alpha if arms.spreads is None else state.noise
+    if arms.spreads is None:
+        scale = state.alpha
+    else:
+        scale = drawn_noise(state.noise, float(arms.observations.mean()))
     # An all-zero context has no spread at all; a tiny one keeps the integral defined.
     spread = np.maximum(scale * np.sqrt(variance), 1e-6)
     if state.policy in (LIN_UCB, LIN_GREEDY):

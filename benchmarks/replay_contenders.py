@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandits.hierarchy import ArmSums, Posterior, Spreads, learned_spreads, posterior
 from bandits.quadrature import probability_best
-from bandits.state import DEFAULT_NOISE
+from bandits.state import DEFAULT_NOISE, drawn_noise
 from benchmarks.action_log import ActionLog
 
 FloatArray = NDArray[np.float64]
@@ -61,7 +61,8 @@ class Ours:
         k = len(self.log.arms)
         if self._known is None:
             return self._rng.integers(k, size=len(rows))
-        shares = selection_shares(self._known, self.log.contexts[rows], self.noise, self.floor)
+        noise = drawn_noise(self.noise, float(self._gram[:, 0, 0].mean()))
+        shares = selection_shares(self._known, self.log.contexts[rows], noise, self.floor)
         reached = np.cumsum(shares, axis=1)
         draws = self._rng.random(len(rows)) * reached[:, -1]
         return np.asarray(np.minimum((reached <= draws[:, None]).sum(axis=1), k - 1))

@@ -10,7 +10,7 @@ from bandits.selection import VARIANT_PREFIX
 from bandits.state import LIN_UCB, PolicyState, load_state
 from engine.errors import InvalidInput
 from services.learn import learn, learn_tenant, rebuild
-from store.lending import list_borrowed
+from store.lending import ArmCount, list_borrowed, replace_lent
 from tests.factories.practice import MORNING, Practice, forget_playbooks, open_practice
 from tests.integration.services.test_record_event import DAY, SENT, delivered
 
@@ -269,14 +269,24 @@ async def test_only_counts_cross_tenants_from_three_lenders_on_and_a_switch_turn
         await lender.report(decided["contact_id"], "appointment.booked", SENT + DAY)
         await taught(lender)
         lent.append(await lender.count("keepwell.lent_counts"))
+        async with lender.transaction() as connection:  # as if each had sent two hundred
+            counts = [
+                ArmCount("channel", "email", 100.0, 10.0),
+                ArmCount("channel", "sms", 100.0, 30.0),
+            ]
+            await replace_lent(connection, lender.tenant_id, industry, counts)
         async with borrower.transaction() as connection:
             seen = await list_borrowed(connection, industry)
-        assert ("channel" in {each.factor for each in seen}) == (number == 2)
+        expected = [("email", 300.0, 30.0), ("sms", 300.0, 90.0)] if number == 2 else []
+        assert [(each.arm, each.decisions, each.reward) for each in seen] == expected
     assert all(lent)
     assert await borrower.count("keepwell.lent_counts") == 0  # sees none of their rows
     for each in (borrower, away):
         await taught(each)
-    assert (await state_of(borrower, 1)).factors["channel"].borrowed is not None
+    channel = (await state_of(borrower, 1)).factors["channel"]
+    assert channel.borrowed is not None
+    known = [channel.borrowed[k] for k, arm in enumerate(channel.arms) if arm in ("email", "sms")]
+    assert all(abs(each) > 0.05 for each in known)
     assert (await state_of(away, 1)).factors["channel"].borrowed is None
     assert await away.count("keepwell.lent_counts") == 0
     for each in everybody:
