@@ -24,12 +24,10 @@ def inverse(precision: FloatArray) -> FloatArray:
         scale = left[:, pivot, pivot].copy()[:, None]
         left[:, pivot] /= scale
         right[:, pivot] /= scale
-        for row in range(d):
-            if row == pivot:
-                continue
-            factor = left[:, row, pivot].copy()[:, None]
-            left[:, row] -= factor * left[:, pivot]
-            right[:, row] -= factor * right[:, pivot]
+        factor = left[:, :, pivot].copy()
+        factor[:, pivot] = 0.0
+        left -= factor[:, :, None] * left[:, pivot, None, :]
+        right -= factor[:, :, None] * right[:, pivot, None, :]
     return right
 
 

@@ -1,83 +1,66 @@
-"""MABWiser's linear bandits: they fit and update the posterior of each arm.
+"""MABWiser's linear bandits, from the same sums that Keepwell keeps.
 
-Nothing else of it is used. Its LinTS draws all arms from copies of one generator, it knows no
-masks and no probabilities, and an untrained arm's `A_inv` is wrong unless the ridge penalty is 1;
-so sampling is ours (`selection.py`) and A is what we read. Importing it takes a second (pandas,
-scikit-learn): only learning does, deciding does not.
+MABWiser fits the posterior of the baseline policies that a tenant can choose, and every policy of
+it plays beside ours in the benchmarks. Its drawing is not used: its LinTS draws all arms from
+copies of one generator, it knows no masks and no probabilities, and an untrained arm's `A_inv` is
+wrong unless the ridge penalty is 1. Importing it takes a second (pandas, scikit-learn): only
+learning does, deciding does not.
 """
 
 import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
 from numpy.typing import NDArray
 
-from bandits.state import RIDGE_PENALTY, FactorState
+from bandits.state import LIN_GREEDY, LIN_UCB, RIDGE_PENALTY, FactorState
+from engine.errors import StateUnusable
 
 FloatArray = NDArray[np.float64]
 
 
-def restore(factor: FactorState, alpha: float) -> MAB:
-    """A fitted MABWiser bandit that continues from the stored statistics."""
-    bandit = MAB(list(factor.arms), LearningPolicy.LinTS(alpha=alpha, l2_lambda=RIDGE_PENALTY))
-    dimensions = factor.xty.shape[1]
-    # The library offers no way to set statistics; these are the fields `fit` itself fills in.
-    models = bandit._imp  # noqa: SLF001
-    models.num_features = dimensions
+def library_policy(policy: str, alpha: float) -> object:
+    """MABWiser's policy of one of our names; see `state.POLICIES`."""
+    if policy == LIN_GREEDY:
+        return LearningPolicy.LinGreedy(epsilon=0.0, l2_lambda=RIDGE_PENALTY)
+    kind = LearningPolicy.LinUCB if policy == LIN_UCB else LearningPolicy.LinTS
+    return kind(alpha=alpha, l2_lambda=RIDGE_PENALTY)
+
+
+def fitted_by_library(factor: FactorState, policy: str, alpha: float) -> MAB:
+    """A MABWiser bandit fitted to the factor's sums.
+
+    With L L' the Gram matrix of an arm, d rows L' with rewards L^-1 X'y have the very same Gram
+    matrix and X'y as the observations themselves; the library is given those.
+
+    Raises:
+        StateUnusable: an arm's matrix is no sum of squares.
+    """
+    d = factor.xty.shape[1]
+    rows, rewards, arms = [], [], []
     for k, arm in enumerate(factor.arms):
-        model = models.arm_to_model[arm]
-        model.init(num_features=dimensions)
-        model.A = factor.precision[k].copy()
-        model.Xty = factor.xty[k].copy()
-        model.A_inv = factor.covariance[k].copy()
-        model.beta = factor.beta[k].copy()
-    bandit._is_initial_fit = True  # noqa: SLF001
+        gram = factor.precision[k] - RIDGE_PENALTY * np.eye(d)
+        values, vectors = np.linalg.eigh(gram)
+        if values.min() < -1e-6 * max(1.0, values.max()):
+            raise StateUnusable(
+                f"What arm {arm} has learned is no sum of squares (eigenvalue {values.min():.3g}).",
+                hint="Rebuild it from the log: keepwell learn --rebuild.",
+            )
+        kept = values > 1e-12 * max(1.0, values.max())
+        root = vectors[:, kept] * np.sqrt(values[kept])
+        rows.append(root.T)
+        rewards.append((vectors[:, kept].T @ factor.xty[k]) / np.sqrt(values[kept]))
+        arms += [arm] * int(kept.sum())
+    bandit = MAB(list(factor.arms), library_policy(policy, alpha))
+    if not arms:  # nothing observed: a row of nothing sets the library up without teaching it
+        bandit.fit(np.array([factor.arms[0]]), np.zeros(1), np.zeros((1, d)))
+    else:
+        bandit.fit(np.array(arms), np.concatenate(rewards), np.concatenate(rows))
     return bandit
 
 
-def updated(
-    factor: FactorState, alpha: float, arms: list[str], rewards: FloatArray, contexts: FloatArray
-) -> FactorState:
-    """The factor after n more observations; all arms must be arms of the factor.
-
-    Args:
-        factor: what is known so far.
-        alpha: of the policy; the fit itself does not depend on it.
-        arms: chosen arm per observation.
-        rewards: (n,), in [0, 1].
-        contexts: (n, d), finite.
-    """
-    bandit = restore(factor, alpha)
-    bandit.partial_fit(decisions=np.array(arms), rewards=rewards, contexts=contexts)
+def library_sums(bandit: MAB, arms: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    """A (k, d, d) and X'y (k, d) as the library holds them."""
     models = bandit._imp.arm_to_model  # noqa: SLF001
-    observations, reward_sum = factor.observations.copy(), factor.reward_sum.copy()
-    for arm, reward in zip(arms, rewards.tolist(), strict=True):
-        at = factor.arms.index(arm)
-        observations[at] += 1
-        reward_sum[at] += reward
-    return FactorState(
-        arms=factor.arms,
-        precision=np.array([models[arm].A for arm in factor.arms]),
-        xty=np.array([models[arm].Xty for arm in factor.arms]),
-        observations=observations,
-        reward_sum=reward_sum,
-    )
-
-
-def corrected(
-    factor: FactorState, arms: list[str], changes: FloatArray, contexts: FloatArray
-) -> FactorState:
-    """The factor after rewards of n observations already counted changed by `changes`, (n,).
-
-    A ridge regression's A depends on contexts alone, so only xty moves: by x * change.
-    """
-    xty, reward_sum = factor.xty.copy(), factor.reward_sum.copy()
-    for arm, change, context in zip(arms, changes.tolist(), contexts, strict=True):
-        at = factor.arms.index(arm)
-        xty[at] += context * change
-        reward_sum[at] += change
-    return FactorState(
-        arms=factor.arms,
-        precision=factor.precision,
-        xty=xty,
-        observations=factor.observations,
-        reward_sum=reward_sum,
+    return (
+        np.array([models[arm].A for arm in arms]),
+        np.array([models[arm].Xty for arm in arms]),
     )

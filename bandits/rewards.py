@@ -14,6 +14,7 @@ REWARD_LADDER: Mapping[str, float] = MappingProxyType(
         # Mail privacy proxies and security scanners open mails nobody read; such an open is no
         # answer at all, and even a human's open says little about a visit.
         "opened_by_machine": 0.0,
+        "clicked_by_machine": 0.0,
         "opened": 0.05,
         # Interest shown, nothing promised: most clicks on a booking link end without a booking.
         "clicked": 0.3,

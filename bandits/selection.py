@@ -3,9 +3,13 @@
 Thompson sampling with our own draw. MABWiser's LinTS hands every arm a copy of one generator, so
 all arms get the same noise and the frequencies are not the textbook ones; here the probability of
 every allowed arm is computed first and the arm is drawn from exactly that distribution.
+
+Exploration is spent on one factor at a time: in a share `floor` of decisions one factor, each with
+the same chance, is drawn evenly over its allowed arms while the others follow the policy. So the
+log can judge a change of any one factor, and a decision is never odd in all its parts at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +19,7 @@ from bandits.context import known
 from bandits.draw import FloatArray, KeyArray, uniforms
 from bandits.linear import score_moments, squares
 from bandits.quadrature import probability_best
-from bandits.state import FactorState, PolicyState
+from bandits.state import LIN_GREEDY, LIN_UCB, FactorState, PolicyState, drawn_noise
 from engine.errors import StateUnusable
 
 BoolArray = NDArray[np.bool_]
@@ -36,116 +40,142 @@ class FactorChoice:
     Attributes:
         arms: the factor's arm names; `index` points into it.
         index: chosen arm, (n,); -1 where no arm was allowed.
-        probability: selection probability of that arm, (n,); 1.0 where one arm or none was allowed.
+        policy: P(the policy alone picks that arm), (n,); 1.0 where one arm or none was allowed.
+        even: 1 / number of allowed arms, (n,); 1.0 where none was.
     """
 
     arms: tuple[str, ...]
     index: IndexArray
-    probability: FloatArray
+    policy: FloatArray
+    even: FloatArray
 
     def names(self) -> list[str | None]:
         """The chosen arm's name per candidate; None where no arm was allowed."""
         return [self.arms[at] if at >= 0 else None for at in self.index.tolist()]
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The choices of all factors for n candidates.
-
-    Attributes:
-        factors: by factor name.
-        selection_probability: product over the factors, (n,).
-    """
-
-    factors: Mapping[str, FactorChoice]
-    selection_probability: FloatArray
+def explored(keys: KeyArray, seed: int, floor: float, factors: int) -> IndexArray:
+    """The factor that is drawn evenly, 0 to factors - 1, per key; -1 for most: none is."""
+    draws = uniforms(keys, seed, "explore")
+    which = np.floor(draws / max(floor, 1e-300) * factors) if floor > 0.0 else draws
+    return np.where(draws < floor, np.minimum(which, factors - 1), -1).astype(np.int64)
 
 
 def choose(
     state: PolicyState,
+    factor: str,
     contexts: FloatArray,
-    allowed: Mapping[str, BoolArray],
-    keys: KeyArray,
-    seed: int,
-) -> Choices:
-    """One arm per factor and candidate.
+    allowed: BoolArray,
+    draws: FloatArray,
+    evenly: BoolArray | None = None,
+) -> FactorChoice:
+    """One arm of a factor per candidate.
 
-    A candidate's choice depends on its own context, masks and key, the seed and the state alone:
-    the same bits come out in a batch of one and of a million, and whether the factors are chosen
-    in one call or several (a variant after its channel). For actions mixed in one batch give each
-    action's `variant:<action>` factor a mask that is False on the rows of other actions.
+    A candidate's choice depends on its own context, mask and draw and on the state alone: the same
+    bits come out in a batch of one and of a million.
 
     Args:
         state: the learned policy.
+        factor: name of the factor.
         contexts: (n, d) with the columns of `state.features`; NaN is treated as 0.
-        allowed: by factor name, (n, k) in the order of `state.factors[name].arms`.
-        keys: uint64 per candidate, (n,); see `draw.keys_of`.
-        seed: of the tenant or run; stands on the decision.
+        allowed: (n, k) in the order of `state.factors[factor].arms`.
+        draws: in [0, 1) per candidate, (n,): `uniforms(keys, seed, factor)`.
+        evenly: rows that draw evenly over what is allowed, (n,); None for none.
 
     Raises:
-        StateUnusable: a factor is unknown to the state, or a mask or the contexts have the wrong
-            shape.
+        StateUnusable: the factor is unknown to the state, or a shape does not fit.
     """
-    rows = np.asarray(contexts)
-    if rows.ndim != 2 or rows.shape[1] != len(state.features) or len(keys) != len(rows):
-        raise StateUnusable(
-            f"Contexts of shape {rows.shape} with {len(keys)} keys do not fit "
-            f"the features {state.features}.",
-            hint="Build them with `context.context_matrix`.",
-        )
-    columns = np.ascontiguousarray(known(rows).T)
-    factors = {
-        name: _choose_factor(state, name, columns, mask, uniforms(keys, seed, name))
-        for name, mask in allowed.items()
-    }
-    total = np.ones(len(rows))
-    for name in sorted(factors):  # a product in another order may differ in the last bit
-        total = total * factors[name].probability
-    return Choices(factors=factors, selection_probability=total)
-
-
-def probabilities(
-    state: PolicyState, factor: str, contexts: FloatArray, allowed: BoolArray
-) -> FloatArray:
-    """Selection probability of every arm of a factor, (n, k); a row without allowed arms is 0.
-
-    `choose` draws from these very numbers; off-policy evaluation and the console read them.
-
-    Raises:
-        StateUnusable: as `choose`.
-    """
-    mask = _checked(state, factor, allowed, len(contexts))
+    mask = _checked(state, factor, contexts, allowed, len(draws))
     columns = np.ascontiguousarray(known(contexts).T)
     arms = state.factors[factor]
+    n = columns.shape[1]
     count = mask.sum(axis=0)
-    result = mask.astype(np.float64)
-    contested = np.flatnonzero(count > 1)
-    for start in range(0, len(contested), _CHUNK):
-        at = contested[start : start + _CHUNK]
-        result[:, at] = _distribution(state, arms, columns[:, at], mask[:, at])
-    return np.ascontiguousarray(result.T)
-
-
-def _choose_factor(
-    state: PolicyState, name: str, columns: FloatArray, allowed: BoolArray, draws: FloatArray
-) -> FactorChoice:
-    mask = _checked(state, name, allowed, columns.shape[1])
-    arms = state.factors[name]
-    count = mask.sum(axis=0)
-    index = np.where(count > 0, mask.argmax(axis=0), -1) if len(mask) else count - 1
-    probability = np.ones(columns.shape[1])
+    index = np.where(count > 0, mask.argmax(axis=0), -1) if len(mask) else np.full(n, -1)
+    policy, even = np.ones(n), 1.0 / np.maximum(count, 1)
     contested = np.flatnonzero(count > 1)
     for start in range(0, len(contested), _CHUNK):
         at = contested[start : start + _CHUNK]
         shares = _distribution(state, arms, columns[:, at], mask[:, at])
-        chosen = _drawn(shares, draws[at])
+        drawn_from = shares
+        if evenly is not None and evenly[at].any():
+            drawn_from = np.where(evenly[at], mask[:, at] * even[at], shares)
+        chosen = _drawn(drawn_from, draws[at])
         index[at] = chosen
-        probability[at] = shares[chosen, np.arange(len(at))]
-    return FactorChoice(arms=arms.arms, index=index, probability=probability)
+        policy[at] = shares[chosen, np.arange(len(at))]
+    return FactorChoice(arms=arms.arms, index=index, policy=policy, even=even)
 
 
-def _checked(state: PolicyState, name: str, allowed: BoolArray, n: int) -> BoolArray:
+def joint_probability(choices: Sequence[FactorChoice], floor: float) -> FloatArray:
+    """P(this combination is picked), (n,): `(1 - floor) prod p + floor / F sum_f even_f prod p`.
+
+    The inner products leave out factor f. A later factor's p may depend on an earlier choice.
+    """
+    policy = [choice.policy for choice in choices]
+    total = (1.0 - floor) * _product(policy, len(choices[0].policy))
+    for f, choice in enumerate(choices):
+        others = _product(policy[:f] + policy[f + 1 :], len(choice.even))
+        total = total + (floor / len(choices)) * choice.even * others
+    return total
+
+
+def marginal_probability(choice: FactorChoice, floor: float, factors: int) -> FloatArray:
+    """P(this arm of the factor is picked), (n,), whatever the other factors come to."""
+    share = floor / factors
+    return (1.0 - share) * choice.policy + share * choice.even
+
+
+def conditional_probability(
+    choice: FactorChoice, earlier: FactorChoice, floor: float, factors: int
+) -> FloatArray:
+    """P(this arm is picked, given the arm of an earlier factor), (n,): a variant's, by channel."""
+    share = floor / factors
+    both = (1.0 - 2.0 * share) * earlier.policy * choice.policy + share * (
+        earlier.even * choice.policy + earlier.policy * choice.even
+    )
+    return both / marginal_probability(earlier, floor, factors)
+
+
+def probabilities(
+    state: PolicyState,
+    factor: str,
+    contexts: FloatArray,
+    allowed: BoolArray,
+    *,
+    share: float | None = None,
+) -> FloatArray:
+    """P(arm) of every arm of a factor, (n, k); a row without allowed arms is 0.
+
+    `share` of it is spread evenly over the allowed arms; None: `state.floor`, as if this factor
+    were the only one. Off-policy evaluation and the console read them.
+
+    Raises:
+        StateUnusable: as `choose`.
+    """
+    mask = _checked(state, factor, contexts, allowed, len(contexts))
+    columns = np.ascontiguousarray(known(contexts).T)
+    arms = state.factors[factor]
+    count = mask.sum(axis=0)
+    result = mask.astype(np.float64)
+    floor = state.floor if share is None else share
+    contested = np.flatnonzero(count > 1)
+    for start in range(0, len(contested), _CHUNK):
+        at = contested[start : start + _CHUNK]
+        shares = _distribution(state, arms, columns[:, at], mask[:, at])
+        result[:, at] = (1.0 - floor) * shares + floor * mask[:, at] / count[at]
+    return np.ascontiguousarray(result.T)
+
+
+def _checked(
+    state: PolicyState, name: str, contexts: FloatArray, allowed: BoolArray, n: int
+) -> BoolArray:
     """The mask of one factor as (k, n)."""
+    rows = np.asarray(contexts)
+    if rows.ndim != 2 or rows.shape[1] != len(state.features) or len(rows) != n:
+        raise StateUnusable(
+            f"Contexts of shape {rows.shape} with {n} draws do not fit "
+            f"the features {state.features}.",
+            hint="Build them with `context.context_matrix`.",
+        )
     factor = state.factors.get(name)
     if factor is None:
         raise StateUnusable(
@@ -163,14 +193,26 @@ def _checked(state: PolicyState, name: str, allowed: BoolArray, n: int) -> BoolA
 def _distribution(
     state: PolicyState, arms: FactorState, columns: FloatArray, mask: BoolArray
 ) -> FloatArray:
-    """Selection probabilities (k, n) of rows with at least two allowed arms."""
+    """What the policy alone would pick, (k, n), for rows with at least two allowed arms."""
     mean, variance = score_moments(columns, squares(columns), arms.beta, arms.triangle)
+    if arms.spreads is None:
+        scale = state.alpha
+    else:
+        scale = drawn_noise(state.noise, float(arms.observations.mean()))
     # An all-zero context has no spread at all; a tiny one keeps the integral defined.
-    spread = np.maximum(state.alpha * np.sqrt(variance), 1e-6)
-    best = probability_best(mean, spread, mask)
-    share = state.floor / mask.sum(axis=0)
-    mixed: FloatArray = np.where(mask, (1.0 - state.floor) * best + share, 0.0)
-    return mixed.round(_DECIMALS)
+    spread = np.maximum(scale * np.sqrt(variance), 1e-6)
+    if state.policy in (LIN_UCB, LIN_GREEDY):
+        best = _highest(mean + spread if state.policy == LIN_UCB else mean, mask)
+    else:
+        best = probability_best(mean, spread, mask)
+    return np.where(mask, best, 0.0).round(_DECIMALS)
+
+
+def _highest(scores: FloatArray, mask: BoolArray) -> FloatArray:
+    """All on the highest allowed score, shared among equals."""
+    reached = np.where(mask, scores, -np.inf)
+    top = (reached == reached.max(axis=0)).astype(np.float64)
+    return np.asarray(top / top.sum(axis=0))
 
 
 def _drawn(shares: FloatArray, draws: FloatArray) -> IndexArray:
@@ -180,3 +222,10 @@ def _drawn(shares: FloatArray, draws: FloatArray) -> IndexArray:
     target = np.minimum(draws * reached[-1], np.nextafter(reached[-1], 0.0))
     chosen: IndexArray = (reached <= target).sum(axis=0)
     return chosen
+
+
+def _product(values: Sequence[FloatArray], n: int) -> FloatArray:
+    total = np.ones(n)
+    for each in values:
+        total = total * each
+    return total

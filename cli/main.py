@@ -21,6 +21,7 @@ from cli.experiments_commands import (
     stop_experiment_command,
     uplift_command,
 )
+from cli.experiments_evaluate_command import evaluate_command
 from cli.health_commands import score_command, train_command
 from cli.import_command import import_command
 from cli.insights_command import insights_command
@@ -109,6 +110,7 @@ _experiments.command("show")(show_experiment_command)
 _experiments.command("start")(start_experiment_command)
 _experiments.command("stop")(stop_experiment_command)
 _experiments.command("judge")(judge_experiments_command)
+_experiments.command("evaluate")(evaluate_command)
 
 _rules = _group("rules", "Rule files.")
 _rules.command("check")(check_command)

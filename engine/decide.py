@@ -186,7 +186,7 @@ def _nothing_proposed(
         candidates=candidates_of(proposals, actions, len(SLOTS)),
         winner=np.full(n, -1, dtype=np.int64),
         chosen=nobody,
-        treatments=Treatments(nobody, nobody, (), certain, certain, certain),
+        treatments=Treatments(nobody, nobody, (), certain, certain, certain, certain),
         send_at_us=nobody,
         cost_cents=np.zeros(0),
         score_cents=np.zeros(n),

@@ -43,7 +43,9 @@ class Treatments:
         channel, slot: positions in CHANNELS and SLOTS, (w,).
         variant: names, one per row.
         channel_probability, slot_probability, variant_probability: P(policy picks this arm |
-            the arms allowed), in (0, 1], (w,).
+            the arms allowed), in (0, 1], (w,); a variant's given its channel.
+        selection_probability: P(policy picks this treatment), (w,); not the product of the three
+            where exploration is spent on one of them at a time.
     """
 
     channel: Ints
@@ -52,11 +54,7 @@ class Treatments:
     channel_probability: Floats
     slot_probability: Floats
     variant_probability: Floats
-
-    @property
-    def selection_probability(self) -> Floats:
-        """P(policy picks this treatment), (w,)."""
-        return self.channel_probability * self.slot_probability * self.variant_probability
+    selection_probability: Floats
 
 
 class TreatmentPolicy(Protocol):
@@ -101,6 +99,7 @@ def plain(request: TreatmentRequest, offered: Offered) -> Treatments:
         sure,
         sure,
         sure,
+        sure,
     )
 
 
@@ -118,6 +117,7 @@ def drawn_evenly(request: TreatmentRequest, offered: Offered) -> Treatments:
         channel_chance,
         slot_chance,
         1.0 / count,
+        channel_chance * slot_chance / count,
     )
 
 
@@ -133,6 +133,7 @@ def merged(treatments: Treatments, rows: Ints, others: Treatments) -> Treatments
         _replaced(treatments.channel_probability, rows, others.channel_probability),
         _replaced(treatments.slot_probability, rows, others.slot_probability),
         _replaced(treatments.variant_probability, rows, others.variant_probability),
+        _replaced(treatments.selection_probability, rows, others.selection_probability),
     )
 
 

@@ -177,6 +177,7 @@ class _Outcomes:
         decisions, hazards = evaluated.decisions, evaluated.hazards
         self._actions = playbook.actions.actions
         self._candidates = decisions.candidates
+        self._left = decisions.candidates.channels_left().tolist()
         self._winner = decisions.winner.tolist()
         self._place = {int(c): w for w, c in enumerate(decisions.chosen)}
         self._common = {
@@ -233,7 +234,16 @@ class _Outcomes:
                 "context": self._context[index].tolist(),
                 "cost_cents": self._cost[place],
                 **{name: values[place] for name, values in self._probabilities.items()},
+                "allowed": self._allowed(self._winner[index]),
             },
+        }
+
+    def _allowed(self, row: int) -> dict[str, list[str]]:
+        """The arms the treatment was chosen among; a variant's follow from action and channel."""
+        slots = self._candidates.slot_allowed[row].tolist()
+        return {
+            "channel": [name for name, left in zip(CHANNELS, self._left[row], strict=True) if left],
+            "slot": [name for name, left in zip(SLOT_NAMES, slots, strict=True) if left],
         }
 
 

@@ -13,7 +13,9 @@ from uuid import UUID
 import numpy as np
 import polars as pl
 
-from bandits.learning import Observation, observe
+from bandits.evidence import Cell, added, tallied
+from bandits.fit import Choosing, fitted
+from bandits.learning import Observation, outcomes_of
 from bandits.rewards import REWARD_LADDER
 from bandits.selection import VARIANT_PREFIX
 from churn.model import HazardModel
@@ -46,7 +48,6 @@ from simulate.record import MINUTES, TYPES
 # seeds are done in minutes
 NIGHTS_APART = 8
 _HISTORY_DAYS = 730
-_SILENCE_DAYS = 30
 _LEARN_EVERY_DAYS = 7
 _HORIZON_DAYS = 31
 _ABOUT_BY_GOAL = {
@@ -85,7 +86,14 @@ class _Sent:
     context: np.ndarray
     delivered: bool = False
     reward: float = 0.0
+    delay: int = 0
     learned: float | None = None
+    learned_delay: int = 0
+
+    def earn(self, reward: float, today: int) -> None:
+        """Note a reward above the one so far, and when it came."""
+        if reward > self.reward:
+            self.reward, self.delay = reward, today - self.day
 
 
 class Engine:
@@ -105,6 +113,7 @@ class Engine:
         self._earlier: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         self._waiting: dict[int, list[tuple[Messages, list[_Sent]]]] = defaultdict(list)
         self._sent: list[_Sent] = []
+        self._evidence: dict[Cell, np.ndarray] = {}
         self._open: dict[int, list[_Sent]] = defaultdict(list)
 
     @property
@@ -129,7 +138,7 @@ class Engine:
 
     def learn(self, business: simulated.Business, answers: Answers) -> None:
         """Attribute the day's answers and goals to decisions; once a week feed the bandits."""
-        self._answered(answers)
+        self._answered(answers, business.today)
         self._reached(business)
         if business.today % _LEARN_EVERY_DAYS == 0:
             self._observe(business.today)
@@ -263,7 +272,7 @@ class Engine:
 
     # --- learning
 
-    def _answered(self, answers: Answers) -> None:
+    def _answered(self, answers: Answers, today: int) -> None:
         """Answers to a message, as `services.record_event` would record them."""
         steps = (("opened", answers.opened & ~answers.machine), ("clicked", answers.clicked),
                  ("replied", answers.replied))  # fmt: skip
@@ -272,7 +281,7 @@ class Engine:
             sent.delivered = True
             for step, held in steps:
                 if held[row]:
-                    sent.reward = max(sent.reward, REWARD_LADDER[step])
+                    sent.earn(REWARD_LADDER[step], today)
 
     def _reached(self, business: simulated.Business) -> None:
         """Goals reached today, by whoever had a message about it within the window."""
@@ -290,35 +299,33 @@ class Engine:
                     today[goal] = set(_happened(business, goal).tolist())
                 age = business.today - sent.day
                 if contact in today[goal] and 0 <= age <= actions[sent.action].goal_window_days:
-                    sent.reward = REWARD_LADDER["goal"]
+                    sent.earn(REWARD_LADDER["goal"], business.today)
                     break  # one outcome rewards the last message about it
 
     def _observe(self, today: int) -> None:
-        found = [
-            sent
-            for sent in self._sent
-            if (sent.reward > 0 or today - sent.day >= _SILENCE_DAYS)
-            and sent.learned != sent.reward
-        ]
+        found = [sent for sent in self._sent if sent.day <= today and sent.learned != sent.reward]
         if not found:
             return
-        state = observe(
-            self._playbook.state,
-            [
-                Observation(
-                    decision_id=sent.decision,
-                    action=self._playbook.actions.actions[sent.action].id,
-                    arms=sent.arms,
-                    context=sent.context,
-                    reward=sent.reward,
-                    previous_reward=sent.learned,
-                )
-                for sent in found
-            ],
-        )
+        observations = [
+            Observation(
+                decision_id=sent.decision,
+                action=self._playbook.actions.actions[sent.action].id,
+                arms=sent.arms,
+                context=sent.context,
+                reward=sent.reward,
+                day=sent.day,
+                previous_reward=sent.learned,
+                delay_days=sent.delay,
+                previous_delay_days=sent.learned_delay,
+            )
+            for sent in found
+        ]
+        self._evidence = added(self._evidence, tallied(outcomes_of(observations)))
         for sent in found:
-            sent.learned = sent.reward
+            sent.learned, sent.learned_delay = sent.reward, sent.delay
         rule_set = self._playbook.rules.rule_set
+        choosing = Choosing(floor=self._playbook.state.floor)
+        state = arms_known(fitted(self._evidence, today, choosing), rule_set)
         self._playbook = replace(self._playbook, state=state, actions=actions_of(rule_set, state))
 
     def _trained(self, business: simulated.Business) -> HazardModel | None:

@@ -318,4 +318,5 @@ async def _state_of(
             f"The bandit state {versions.policy_state_version} is not stored any more.",
             hint="Restore it from a backup; decisions made with it can't be replayed without.",
         )
-    return load_state(orjson.loads(stored))
+    # the floor is a manager's word, in force at once; the decision names the policy's digest
+    return replace(load_state(orjson.loads(stored)), floor=policy.exploration_floor)

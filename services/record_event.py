@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bandits.machines import FAKED, read_by_machine
 from bandits.rewards import REWARD_LADDER
 from engine.errors import DecisionNotFound, InvalidInput
 from engine.ids import TenantId
@@ -22,7 +23,9 @@ from store.events import (
     StoredEvent,
     add_event,
     add_outcome,
+    list_revoked_goals,
     list_sent_decisions,
+    settle_reward,
 )
 from store.profiles import contact_not_found, find_contact, get_contact_id
 from store.sends import notify_wake
@@ -100,18 +103,21 @@ async def record_event(
     if not await add_event(connection, tenant_id, stored):
         return _receipt(event.id, "duplicate")
     await _ask_check(connection, tenant_id, stored)
+    for decision_id in await list_revoked_goals(connection, stored):
+        await settle_reward(connection, tenant_id, decision_id)
+        await notify_wake(connection, tenant_id, "learn")
     found = await _attributed(connection, stored)
     if found is None:
         return _receipt(event.id, "recorded")
-    decision_id, kind = found
-    machine = bool((event.properties or {}).get("machine"))
-    step = "opened_by_machine" if kind == "opened" and machine else kind
+    sent, kind = found
+    after = (stored.occurred_at - sent.sent_at).total_seconds()
+    step = FAKED[kind] if read_by_machine(kind, after, event.properties) else kind
     reward = await add_outcome(
-        connection, tenant_id, stored, decision_id=decision_id, kind=step,
+        connection, tenant_id, stored, decision_id=sent.id, kind=step,
         reward=REWARD_LADDER[step],
     )  # fmt: skip
     await notify_wake(connection, tenant_id, "learn")
-    return _receipt(event.id, "recorded", str(decision_id), step, reward)
+    return _receipt(event.id, "recorded", str(sent.id), step, reward)
 
 
 def _check(event: NewEvent, now: datetime) -> None:
@@ -150,7 +156,9 @@ async def _ask_check(connection: AsyncConnection, tenant_id: TenantId, event: St
         )
 
 
-async def _attributed(connection: AsyncConnection, event: StoredEvent) -> tuple[UUID, str] | None:
+async def _attributed(
+    connection: AsyncConnection, event: StoredEvent
+) -> tuple[SentDecision, str] | None:
     """Which sent decision the event answers, and how; the newest one that fits.
 
     An answer needs a message that left before it; a goal event one whose rule names it as the goal
@@ -162,7 +170,7 @@ async def _attributed(connection: AsyncConnection, event: StoredEvent) -> tuple[
     for each in sent:
         kind = await _kind(connection, event, each)
         if kind is not None:
-            return each.id, kind
+            return each, kind
     return None
 
 

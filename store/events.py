@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import ContactId, TenantId
 
+# 'appointment.cancelled' takes 'appointment.booked' about the same appointment back
+REVOKING_VERBS = ("cancelled", "refunded", "voided", "reversed")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -101,30 +104,75 @@ async def add_outcome(
     reward: float,
 ) -> float:
     """Attribute an event to a decision; return the decision's reward, the best of its outcomes."""
-    values = {
-        "tenant": tenant_id,
-        "source": event.source,
-        "external_id": event.external_id,
-        "decision": decision_id,
-        "kind": kind,
-        "reward": reward,
-        "occurred_at": event.occurred_at,
-    }
     await connection.execute(
         text(
             "INSERT INTO keepwell.outcomes (tenant_id, source, external_id, decision_id, kind, "
             "reward, occurred_at) VALUES (:tenant, :source, :external_id, :decision, :kind, "
             ":reward, :occurred_at) ON CONFLICT DO NOTHING"
         ),
-        values,
+        {
+            "tenant": tenant_id,
+            "source": event.source,
+            "external_id": event.external_id,
+            "decision": decision_id,
+            "kind": kind,
+            "reward": reward,
+            "occurred_at": event.occurred_at,
+        },
     )
+    return await settle_reward(connection, tenant_id, decision_id)
+
+
+# the best outcome that still stands: a goal about a subject that was taken back later does not
+_SETTLE = """
+  WITH best AS (
+    SELECT o.reward, greatest(0, floor(extract(epoch FROM o.occurred_at - s.sent_at) / 86400)) AS d
+      FROM keepwell.outcomes o
+      LEFT JOIN keepwell.sends s ON s.tenant_id = o.tenant_id AND s.decision_id = o.decision_id
+      LEFT JOIN keepwell.events g ON g.tenant_id = o.tenant_id AND g.source = o.source
+                                 AND g.external_id = o.external_id
+     WHERE o.decision_id = :decision AND NOT (o.kind = 'goal' AND EXISTS (
+       SELECT FROM keepwell.events r
+        WHERE r.contact_id = g.contact_id AND r.subject = g.subject
+          AND r.occurred_at >= g.occurred_at
+          AND split_part(r.type, '.', 1) = split_part(g.type, '.', 1)
+          AND split_part(r.type, '.', 2) = ANY(:revoking)))
+     ORDER BY o.reward DESC, o.occurred_at, o.external_id LIMIT 1
+  )
+  INSERT INTO keepwell.rewards (tenant_id, decision_id, reward, delay_days)
+  SELECT :tenant, :decision, coalesce((SELECT reward FROM best), 0),
+         coalesce((SELECT d FROM best), 0)
+  ON CONFLICT (tenant_id, decision_id) DO UPDATE
+    SET reward = excluded.reward, delay_days = excluded.delay_days, updated_at = keepwell.clock()
+  RETURNING reward
+"""
+
+
+async def settle_reward(
+    connection: AsyncConnection, tenant_id: TenantId, decision_id: UUID
+) -> float:
+    """Set a decision's reward to the best of its outcomes that still stand; return it."""
     total = await connection.scalar(
-        text(
-            "INSERT INTO keepwell.rewards (tenant_id, decision_id, reward) "
-            "VALUES (:tenant, :decision, :reward) ON CONFLICT (tenant_id, decision_id) "
-            "DO UPDATE SET reward = greatest(keepwell.rewards.reward, excluded.reward), "
-            "updated_at = keepwell.clock() RETURNING reward"
-        ),
-        values,
+        text(_SETTLE),
+        {"tenant": tenant_id, "decision": decision_id, "revoking": list(REVOKING_VERBS)},
     )
     return float(total or 0.0)
+
+
+async def list_revoked_goals(connection: AsyncConnection, event: StoredEvent) -> list[UUID]:
+    """Return the decisions whose goal was about what this event takes back; none for others."""
+    noun, _, verb = event.type.partition(".")
+    if verb not in REVOKING_VERBS or event.subject is None:
+        return []
+    rows = await connection.execute(
+        text(
+            "SELECT DISTINCT o.decision_id FROM keepwell.events g JOIN keepwell.outcomes o "
+            "ON o.tenant_id = g.tenant_id AND o.source = g.source "
+            "AND o.external_id = g.external_id AND o.kind = 'goal' "
+            "WHERE g.contact_id = :contact AND g.subject = :subject "
+            "AND split_part(g.type, '.', 1) = :noun AND g.occurred_at <= :at"
+        ),
+        {"contact": event.contact_id, "subject": event.subject, "noun": noun,
+         "at": event.occurred_at},
+    )  # fmt: skip
+    return [row[0] for row in rows]

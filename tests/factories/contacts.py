@@ -102,4 +102,5 @@ def any_allowed(request: TreatmentRequest) -> Treatments:
         channel_probability=channel_probability,
         slot_probability=slot_probability,
         variant_probability=np.ones(len(channel)),
+        selection_probability=channel_probability * slot_probability,
     )

@@ -9,7 +9,9 @@ from uuid import UUID
 import numpy as np
 import polars as pl
 
-from bandits.learning import Observation, observe
+from bandits.evidence import tallied
+from bandits.fit import Choosing, fitted
+from bandits.learning import Observation, outcomes_of
 from bandits.selection import VARIANT_PREFIX
 from bandits.state import PolicyState
 from churn.definition import industry_definition
@@ -94,9 +96,10 @@ def _taught(state: PolicyState, actions: Sequence[Any], count: int) -> PolicySta
                 },
                 context=np.array([1.0, *rng.random(3)]),
                 reward=float(rng.choice([0.0, 0.05, 1.0])),
+                day=20_000,
             )
         )
-    return observe(state, taught)
+    return fitted(tallied(outcomes_of(taught)), 20_040, Choosing(floor=state.floor))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """Rewards reach the bandits once each; every version of what they know is kept."""
 
 import asyncio
-from datetime import timedelta
+import struct
 
-import numpy as np
 import orjson
 import pytest
-from mabwiser.mab import MAB, LearningPolicy
 
 from bandits.selection import VARIANT_PREFIX
-from bandits.state import PolicyState, load_state
-from services.learn import learn, learn_tenant
-from tests.factories.practice import MORNING, Practice, forget_playbooks
+from bandits.state import LIN_UCB, PolicyState, load_state
+from engine.errors import InvalidInput
+from services.learn import learn, learn_tenant, rebuild
+from store.lending import ArmCount, list_borrowed, replace_lent
+from tests.factories.practice import MORNING, Practice, forget_playbooks, open_practice
 from tests.integration.services.test_record_event import DAY, SENT, delivered
 
 pytestmark = pytest.mark.integration
@@ -34,17 +34,16 @@ async def versions(practice: Practice) -> list[int]:
     return [row["version"] for row in rows]
 
 
-def by_the_library(arm: str, arms: tuple[str, ...], context: list[float], reward: float):
-    """A and X'y of the arm as MABWiser computes them from one observation."""
-    bandit = MAB(list(arms), LearningPolicy.LinTS(alpha=1.0, l2_lambda=1.0))
-    bandit.fit(np.array([arm]), np.array([reward]), np.array([context]))
-    model = bandit._imp.arm_to_model[arm]
-    return model.A, model.Xty
+async def evidence(practice: Practice) -> dict[tuple[str, str, int], bytes]:
+    rows = await practice.rows("SELECT factor, arm, day, sums FROM keepwell.learned_evidence")
+    return {
+        (r["factor"], r["arm"], r["day"]): struct.pack(f"{len(r['sums'])}d", *r["sums"])
+        for r in rows
+    }
 
 
-async def test_an_open_then_a_booking_move_the_arms_as_the_library_says(practice):
+async def test_an_open_then_a_booking_move_the_chosen_arms_and_nothing_else(practice):
     decided = await delivered(practice)
-    context = decided["treatment"]["context"]
     chosen = {
         "channel": decided["channel"],
         "slot": decided["slot"],
@@ -58,21 +57,124 @@ async def test_an_open_then_a_booking_move_the_arms_as_the_library_says(practice
         state = await state_of(practice, version)
         for factor, arm in chosen.items():
             known = state.factors[factor]
-            at = known.arms.index(arm)
-            precision, xty = by_the_library(arm, known.arms, context, reward)
-            np.testing.assert_allclose(known.precision[at], precision, rtol=1e-12)
-            np.testing.assert_allclose(known.xty[at], xty, rtol=1e-12)
-            # ridge regression on one observation: b = x r / (1 + x'x)
-            x = np.array(context)
-            np.testing.assert_allclose(known.beta[at], x * reward / (1 + x @ x), rtol=1e-9)
-            assert known.observations[at] == 1
-            assert known.reward_sum[at] == pytest.approx(reward, abs=1e-12)
-            others = [n for n in range(len(known.arms)) if n != at]
-            assert not known.xty[others].any()
-            assert not known.observations[others].any()
-        assert state.actions[decided["action"]].contacted == 1
+            assert known.arms == (arm,)
+            assert known.observations.tolist() == [1]
+            assert known.reward_sum[0] == pytest.approx(reward, abs=2**-11)
         assert state.actions[decided["action"]].succeeded == succeeded
+    assert state.actions[decided["action"]].contacted == 1
     assert await versions(practice) == [1, 2]
+
+
+async def test_a_booking_that_is_cancelled_is_unlearnt_to_the_bit_in_whatever_order_they_come(
+    practice,
+):
+    for order in (("booked", "cancelled"), ("cancelled", "booked")):
+        decided = await delivered(practice)
+        contact = decided["contact_id"]
+        await practice.report(contact, "message.opened", SENT + DAY)
+        await taught(practice)
+        before = await evidence(practice)
+        for verb in order:
+            at = SENT + (2 if verb == "booked" else 3) * DAY
+            await practice.report(contact, f"appointment.{verb}", at, subject="appointment:7")
+        await taught(practice)
+        assert await evidence(practice) == before
+        (row,) = await practice.rows(
+            "SELECT reward FROM keepwell.rewards WHERE decision_id = :id", id=decided["id"]
+        )
+        assert row["reward"] == 0.05
+
+
+async def test_another_appointment_that_is_cancelled_takes_nothing_back(practice):
+    decided = await delivered(practice)
+    contact = decided["contact_id"]
+    await practice.report(contact, "appointment.booked", SENT + DAY, subject="appointment:7")
+    await practice.report(contact, "appointment.cancelled", SENT + 2 * DAY, subject="appointment:8")
+    await taught(practice)
+    assert (await state_of(practice, 1)).actions[decided["action"]].succeeded == 1
+
+
+async def test_what_a_scanner_opens_and_clicks_is_never_learnt(practice):
+    decided = await delivered(practice)
+    contact = decided["contact_id"]
+    for kind, at, told in (
+        ("message.opened", SENT + DAY, {"user_agent": "Mozilla/5.0"}),
+        ("message.clicked", SENT + DAY, {"user_agent": "Proofpoint URL Defense"}),
+        ("message.clicked", SENT + DAY, {"links_opened": 6}),
+        ("message.clicked", SENT + DAY / 86400, {"user_agent": "Mozilla/5.0 (iPhone) Safari"}),
+    ):
+        receipt = await practice.report(contact, kind, at, properties=told)
+        assert receipt["outcome"].endswith("_by_machine")
+        assert receipt["reward"] == 0.0
+    await taught(practice)
+    assert (await state_of(practice, 1)).factors["channel"].reward_sum.tolist() == [0.0]
+
+
+async def test_a_rebuild_from_the_log_finds_the_same_bits_and_mends_what_was_altered(practice):
+    for kind in ("message.opened", "message.clicked", "appointment.booked"):
+        decided = await delivered(practice)
+        await practice.report(decided["contact_id"], "message.opened", SENT + DAY)
+        await taught(practice)
+        await practice.report(decided["contact_id"], kind, SENT + 3 * DAY)
+        await taught(practice)
+    stored = await evidence(practice)
+    async with practice.transaction() as connection:
+        found = await rebuild(connection, practice.tenant_id)
+    assert (found.decisions, found.differing) == (3, 0)
+    assert found.rows == len(stored)
+    practice.tamper(
+        "UPDATE keepwell.learned_evidence SET sums[1] = sums[1] + 1 WHERE factor = 'slot' "
+        "AND tenant_id = %s", practice.tenant_id,
+    )  # fmt: skip
+    async with practice.transaction() as connection:
+        assert (await rebuild(connection, practice.tenant_id)).differing > 0
+    assert await evidence(practice) == stored
+
+
+async def test_states_from_before_there_was_evidence_are_learnt_again_from_the_log(practice):
+    decided = await delivered(practice)
+    await practice.report(decided["contact_id"], "message.clicked", SENT + DAY)
+    await practice.execute("UPDATE keepwell.rewards SET learned = reward, learned_version = 9")
+    assert await taught(practice) == 1
+    assert (await state_of(practice, 1)).factors["channel"].observations.tolist() == [1]
+
+
+async def test_an_event_repeated_a_thousand_times_counts_once(practice):
+    decided = await delivered(practice)
+    for _ in range(40):
+        await practice.report(decided["contact_id"], "message.clicked", SENT + DAY, event_id="e")
+    await practice.execute(
+        "INSERT INTO keepwell.events (tenant_id, source, external_id, contact_id, type, "
+        "occurred_at) SELECT :t, 'api', 'e', :c, 'message.clicked', :at "
+        "FROM generate_series(1, 1000) ON CONFLICT DO NOTHING",
+        t=practice.tenant_id, c=decided["contact_id"], at=SENT + DAY,
+    )  # fmt: skip
+    assert await taught(practice) == 1
+    state = await state_of(practice, 1)
+    assert state.factors["channel"].observations.tolist() == [1]
+    assert state.factors["channel"].reward_sum[0] == pytest.approx(0.3, abs=2**-11)
+
+
+async def test_a_tenant_may_choose_a_baseline_and_its_own_floor(practice):
+    await practice.set(learning={"policy": "linucb", "floor": 0.1})
+    decided = await delivered(practice)
+    await practice.report(decided["contact_id"], "appointment.booked", SENT + DAY)
+    await taught(practice)
+    state = await state_of(practice, 1)
+    assert (state.policy, state.floor) == (LIN_UCB, 0.1)
+    assert state.factors["channel"].spreads is None
+    again = await practice.decide(await practice.add_missed())
+    forget_playbooks()
+    assert (await practice.replay(again["id"]))["verdict"] == "identical"
+
+
+@pytest.mark.parametrize(
+    "told", [{"policy": "best"}, {"floor": 0.9}, {"noise": 0}, {"pool": 1}, {"flour": 0.1}]
+)
+async def test_a_setting_that_cannot_be_meant_is_refused(practice, told):
+    await practice.set(learning=told)
+    with pytest.raises(InvalidInput):
+        await taught(practice)
 
 
 async def test_what_is_learnt_is_not_learnt_again(practice):
@@ -130,25 +232,65 @@ async def test_learning_that_fails_leaves_nothing_half_learnt(practice):
     assert await taught(practice) == 1
 
 
-async def test_silence_counts_as_nothing_gained_once_it_has_lasted_thirty_days(practice):
-    recent = await delivered(practice, MORNING - 30 * DAY + timedelta(hours=1))
-    silent = await delivered(practice, MORNING - 30 * DAY - timedelta(hours=1))
-    assert await taught(practice) == 1
-    rewards = await practice.rows(
-        "SELECT decision_id::text AS id, reward, learned FROM keepwell.rewards"
-    )
-    assert rewards == [{"id": silent["id"], "reward": 0.0, "learned": 0.0}]
+async def test_silence_counts_from_the_first_day_for_as_much_as_should_have_been_answered(practice):
+    silent = await delivered(practice, MORNING - 40 * DAY)
+    recent = await delivered(practice, MORNING - 2 * DAY)
+    assert await taught(practice) == 2
     state = await state_of(practice, 1)
-    assert state.actions["no-show-rescue"].contacted == 1
+    assert state.actions["no-show-rescue"].contacted == 2  # 1.6, in whole contacts
     assert state.actions["no-show-rescue"].succeeded == 0
+    assert state.factors["channel"].observations.sum() == 2
+    counted = sum(a[0, 0] - 1.0 for a in state.factors["channel"].precision)
+    # forty days of forgetting at 0.98 leave 0.45; after two days 0.65 of the answers are there
+    assert counted == pytest.approx(0.98**40 + 0.98**2 * 0.646, abs=0.01)
     assert await taught(practice) == 0
     # who answers after that moves what was learnt, and is still one contact
     await practice.report(recent["contact_id"], "message.replied", MORNING - DAY)
-    await practice.report(silent["contact_id"], "message.opened", MORNING - DAY)
+    await practice.report(silent["contact_id"], "message.opened", MORNING - 20 * DAY)
     assert await taught(practice) == 2
     known = await state_of(practice, 2)
-    assert known.actions["no-show-rescue"].contacted == 2
-    assert known.factors["channel"].reward_sum.sum() == pytest.approx(0.6 + 0.05)
+    assert known.factors["channel"].observations.sum() == 2
+    assert known.factors["channel"].reward_sum.sum() == pytest.approx(0.6 + 0.05, abs=2**-10)
+
+
+async def test_only_counts_cross_tenants_from_three_lenders_on_and_a_switch_turns_it_off(
+    servers, runtime,
+):  # fmt: skip
+    lenders = [await open_practice(runtime, servers.socket_dir) for _ in range(3)]
+    borrower = await open_practice(runtime, servers.socket_dir)
+    away = await open_practice(runtime, servers.socket_dir, learning={"pool": False})
+    everybody = [*lenders, borrower, away]
+    industry = f"industry-{borrower.tenant_id.hex[:8]}"
+    lent = []
+    answered = [await delivered(each) for each in everybody]
+    for each in everybody:  # its rules are those of its industry before
+        await each.execute("UPDATE tenants SET industry = :i", i=industry)
+    for number, (lender, decided) in enumerate(zip(lenders, answered, strict=False)):
+        await lender.report(decided["contact_id"], "appointment.booked", SENT + DAY)
+        await taught(lender)
+        lent.append(await lender.count("keepwell.lent_counts"))
+        async with lender.transaction() as connection:  # as if each had sent two hundred
+            counts = [
+                ArmCount("channel", "email", 100.0, 10.0),
+                ArmCount("channel", "sms", 100.0, 30.0),
+            ]
+            await replace_lent(connection, lender.tenant_id, industry, counts)
+        async with borrower.transaction() as connection:
+            seen = await list_borrowed(connection, industry)
+        expected = [("email", 300.0, 30.0), ("sms", 300.0, 90.0)] if number == 2 else []
+        assert [(each.arm, each.decisions, each.reward) for each in seen] == expected
+    assert all(lent)
+    assert await borrower.count("keepwell.lent_counts") == 0  # sees none of their rows
+    for each in (borrower, away):
+        await taught(each)
+    channel = (await state_of(borrower, 1)).factors["channel"]
+    assert channel.borrowed is not None
+    known = [channel.borrowed[k] for k, arm in enumerate(channel.arms) if arm in ("email", "sms")]
+    assert all(abs(each) > 0.05 for each in known)
+    assert (await state_of(away, 1)).factors["channel"].borrowed is None
+    assert await away.count("keepwell.lent_counts") == 0
+    for each in everybody:
+        await each.database.close()
 
 
 async def test_the_next_decision_uses_what_was_learnt_and_old_ones_replay_as_they_were(practice):

@@ -10,8 +10,24 @@ from hypothesis import strategies as st
 from bandits.context import CONTEXT_FEATURES, context_matrix
 from bandits.draw import keys_of, uniforms
 from bandits.quadrature import probability_best
-from bandits.selection import VARIANT_PREFIX, choose, probabilities
-from bandits.state import FactorState, PolicyState, initial_state, untrained
+from bandits.selection import (
+    VARIANT_PREFIX,
+    choose,
+    conditional_probability,
+    explored,
+    joint_probability,
+    marginal_probability,
+    probabilities,
+)
+from bandits.state import (
+    LIN_GREEDY,
+    LIN_TS,
+    LIN_UCB,
+    FactorState,
+    PolicyState,
+    initial_state,
+    untrained,
+)
 from engine.errors import StateUnusable
 
 D = len(CONTEXT_FEATURES)
@@ -44,7 +60,16 @@ def state_of(seed=1, rows_per_arm=300, floor=0.05):
             "variant:rescue": trained(("friendly", "brief"), seed + 95, rows_per_arm),
         },
         floor=floor,
+        policy=LIN_TS,
     )
+
+
+def choose_all(state, x, allowed, keys, seed):
+    """Each factor on its own, by name."""
+    return {
+        name: choose(state, name, x, mask, uniforms(keys, seed, name))
+        for name, mask in allowed.items()
+    }
 
 
 def everything_allowed(state, n):
@@ -62,42 +87,30 @@ def test_a_decision_alone_has_the_same_bits_as_in_a_batch_of_a_thousand(seed, ro
     x = contexts(1000, seed)
     rng = np.random.default_rng(seed)
     allowed = {name: rng.random((1000, len(f.arms))) < 0.7 for name, f in state.factors.items()}
-    many = choose(state, x, allowed, keys(1000), seed)
-    one = choose(
+    many = choose_all(state, x, allowed, keys(1000), seed)
+    one = choose_all(
         state,
         x[at : at + 1],
         {name: mask[at : at + 1] for name, mask in allowed.items()},
         keys(1000)[at : at + 1],
         seed,
     )
-    for name, choice in one.factors.items():
-        assert choice.index[0] == many.factors[name].index[at]
-        assert choice.probability.tobytes() == many.factors[name].probability[at].tobytes()
-    assert one.selection_probability.tobytes() == many.selection_probability[at].tobytes()
+    for name, choice in one.items():
+        assert choice.index[0] == many[name].index[at]
+        assert choice.policy.tobytes() == many[name].policy[at].tobytes()
+        assert choice.even.tobytes() == many[name].even[at].tobytes()
 
 
 def test_every_single_decision_of_a_batch_can_be_drawn_again_alone():
     state = state_of(rows_per_arm=2000)
-    x, n = contexts(400, 3), 400
-    many = choose(state, x, everything_allowed(state, n), keys(n), 11)
+    x, n = contexts(100, 3), 100
+    many = choose_all(state, x, everything_allowed(state, n), keys(n), 11)
     for at in range(n):
-        one = choose(state, x[at : at + 1], everything_allowed(state, 1), keys(n)[at : at + 1], 11)
-        for name, choice in one.factors.items():
-            assert choice.index[0] == many.factors[name].index[at]
-            assert choice.probability[0] == many.factors[name].probability[at]
-
-
-def test_factors_chosen_one_after_another_come_out_as_if_chosen_together():
-    state = state_of()
-    x, masks = contexts(50), everything_allowed(state, 50)
-    together = choose(state, x, masks, keys(50), 5)
-    first = choose(state, x, {"channel": masks["channel"]}, keys(50), 5)
-    rest = choose(
-        state, x, {name: m for name, m in masks.items() if name != "channel"}, keys(50), 5
-    )
-    for name, choice in (first.factors | rest.factors).items():
-        np.testing.assert_array_equal(choice.index, together.factors[name].index)
-        np.testing.assert_array_equal(choice.probability, together.factors[name].probability)
+        row = slice(at, at + 1)
+        one = choose_all(state, x[row], everything_allowed(state, 1), keys(n)[row], 11)
+        for name, choice in one.items():
+            assert choice.index[0] == many[name].index[at]
+            assert choice.policy[0] == many[name].policy[at]
 
 
 @settings(max_examples=20, deadline=None)
@@ -156,21 +169,68 @@ def test_arms_are_drawn_as_often_as_the_logged_probability_says():
     state = state_of(rows_per_arm=100)
     n = 40_000
     x = np.repeat(contexts(1), n, axis=0)
-    choice = choose(state, x, {"channel": np.ones((n, 3), bool)}, keys(n), 3).factors["channel"]
-    p = probabilities(state, "channel", x[:1], np.ones((1, 3), bool))[0]
+    choice = choose(state, "channel", x, np.ones((n, 3), bool), uniforms(keys(n), 3, "channel"))
+    p = probabilities(state, "channel", x[:1], np.ones((1, 3), bool), share=0.0)[0]
     share = np.bincount(choice.index, minlength=3) / n
     assert (np.abs(share - p) <= 4 * np.sqrt(p * (1 - p) / n)).all()
-    np.testing.assert_array_equal(choice.probability, p[choice.index])
+    np.testing.assert_array_equal(choice.policy, p[choice.index])
 
 
 def test_one_allowed_arm_is_certain_and_none_allowed_chooses_nothing():
     state = state_of()
     mask = np.array([[False, True, False], [False, False, False], [True, True, False]])
-    choice = choose(state, contexts(3), {"channel": mask}, keys(3), 1).factors["channel"]
+    choice = choose(state, "channel", contexts(3), mask, uniforms(keys(3), 1, "channel"))
     assert choice.names()[:2] == ["sms", None]
     assert choice.index[1] == -1
-    assert choice.probability[:2].tolist() == [1.0, 1.0]
+    assert choice.policy[:2].tolist() == [1.0, 1.0]
+    assert choice.even.tolist() == [1.0, 1.0, 0.5]
     assert choice.index[2] in (0, 1)
+
+
+def treated(state, x, n, seed):
+    """Channel and slot, one of them drawn evenly in a share `floor` of decisions."""
+    which = explored(keys(n), seed, state.floor, 2)
+    return [
+        choose(
+            state, name, x, np.ones((n, len(state.factors[name].arms)), bool),
+            uniforms(keys(n), seed, name), which == number,
+        )
+        for number, name in enumerate(("channel", "slot"))
+    ]  # fmt: skip
+
+
+def test_the_logged_probabilities_are_those_that_were_played_with_one_factor_explored_at_a_time():
+    state = state_of(rows_per_arm=100, floor=0.3)
+    n = 60_000
+    x = np.repeat(contexts(1), n, axis=0)
+    channel, slot = treated(state, x, n, 3)
+    joint = joint_probability((channel, slot), state.floor)
+    pair = channel.index * 8 + slot.index
+    played = np.bincount(pair, minlength=24) / n
+    told = np.zeros(24)
+    told[pair] = joint
+    # five standard errors for each of 24 shares
+    assert (np.abs(played - told) <= 5 * np.sqrt(told * (1 - told) / n) + 1e-9).all()
+    for choice, k in ((channel, 3), (slot, 8)):
+        marginal = np.zeros(k)
+        marginal[choice.index] = marginal_probability(choice, state.floor, 2)
+        share = np.bincount(choice.index, minlength=k) / n
+        assert (np.abs(share - marginal) <= 5 * np.sqrt(marginal / n) + 1e-9).all()
+        # a floor of 0.3 spent on one factor of two: 0.15 over its arms
+        assert marginal.min() >= 0.15 / k - 1e-12
+    np.testing.assert_allclose(
+        marginal_probability(channel, 0.3, 2) * conditional_probability(slot, channel, 0.3, 2),
+        joint, rtol=1e-12,
+    )  # fmt: skip
+
+
+def test_without_a_floor_nothing_is_explored_and_the_policy_is_what_is_logged():
+    state = state_of(floor=0.0)
+    assert (explored(keys(1000), 5, 0.0, 3) == -1).all()
+    channel, slot = treated(state, contexts(50), 50, 5)
+    np.testing.assert_array_equal(
+        joint_probability((channel, slot), 0.0), channel.policy * slot.policy
+    )
 
 
 def test_actions_mixed_in_one_batch_choose_among_their_own_variants():
@@ -180,19 +240,28 @@ def test_actions_mixed_in_one_batch_choose_among_their_own_variants():
         VARIANT_PREFIX + action: np.repeat((actions == action)[:, None], 2, axis=1)
         for action in ("recall", "rescue")
     }
-    choices = choose(state, contexts(4), masks, keys(4), 1)
-    recall, rescue = choices.factors["variant:recall"], choices.factors["variant:rescue"]
+    choices = choose_all(state, contexts(4), masks, keys(4), 1)
+    recall, rescue = choices["variant:recall"], choices["variant:rescue"]
     assert (recall.index >= 0).tolist() == [True, False, True, False]
     assert (rescue.index >= 0).tolist() == [False, True, False, False]
-    assert choices.selection_probability[1] == rescue.probability[1]
-    assert choices.selection_probability[3] == 1.0
 
 
-def test_the_selection_probability_is_the_product_of_the_factors():
-    state = state_of()
-    choices = choose(state, contexts(20), everything_allowed(state, 20), keys(20), 8)
-    product = np.prod([choice.probability for choice in choices.factors.values()], axis=0)
-    np.testing.assert_allclose(choices.selection_probability, product, rtol=1e-15)
+@pytest.mark.parametrize("policy", [LIN_UCB, LIN_GREEDY])
+def test_a_policy_without_chance_is_certain_of_its_highest_score(policy):
+    state = PolicyState(state_of(rows_per_arm=500).factors, policy=policy, alpha=0.4, floor=0.1)
+    x = contexts(40)
+    p = probabilities(state, "slot", x, np.ones((40, 8), bool))
+    factor = state.factors["slot"]
+    score = x @ factor.beta.T
+    if policy == LIN_UCB:
+        score += 0.4 * np.sqrt(np.einsum("ni,kij,nj->nk", x, factor.covariance, x))
+    np.testing.assert_array_equal(p.argmax(axis=1), score.argmax(axis=1))
+    np.testing.assert_allclose(p.max(axis=1), 0.9 + 0.1 / 8, atol=1e-9)
+    nothing_known = initial_state({"slot": ["a", "b"]}).factors
+    alike = PolicyState(nothing_known, policy=policy)
+    np.testing.assert_allclose(
+        probabilities(alike, "slot", x, np.ones((40, 2), bool)), 0.5, atol=1e-12
+    )
 
 
 def test_an_unknown_feature_counts_as_zero():
@@ -241,4 +310,4 @@ PINNED = [0.15227466640816878, 0.06561133520338236]
 )
 def test_contexts_and_masks_that_do_not_fit_the_state_are_refused(columns, factor, arms):
     with pytest.raises(StateUnusable):
-        choose(state_of(), np.ones((2, columns)), {factor: np.ones((2, arms), bool)}, keys(2), 1)
+        choose(state_of(), factor, np.ones((2, columns)), np.ones((2, arms), bool), np.zeros(2))

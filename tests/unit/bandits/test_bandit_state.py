@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bandits.effect import effect
+from bandits.hierarchy import Spreads
 from bandits.rewards import REWARD_LADDER, reward_of
 from bandits.state import (
     ActionCount,
@@ -34,6 +35,8 @@ def learned_state():
                 rng.normal(size=(2, 4)) * 1e-7,
                 np.array([40, 7]),
                 np.array([0.1 + 0.2, 1 / 3]),
+                Spreads((0.03, 0.0, 0.01, 0.0), 0.1),
+                np.array([0.01, -1 / 3]),
             ),
         },
         actions={"recall": ActionCount(47, 9)},
@@ -53,10 +56,30 @@ def test_a_state_survives_storage_to_the_bit():
     assert (back.alpha, back.floor, back.digest) == (state.alpha, state.floor, state.digest)
 
 
+def test_a_state_of_the_first_version_is_read_as_the_policy_it_was():
+    new = dump_state(learned_state())
+    old = {
+        "format": new["format"], "version": 1, "features": new["features"], "alpha": 0.3,
+        "floor": 0.1, "actions": new["actions"],
+        "factors": {
+            name: [{k: v for k, v in arm.items() if k != "borrowed"} for arm in factor["arms"]]
+            for name, factor in new["factors"].items()
+        },
+    }  # fmt: skip
+    state = load_state(json.loads(json.dumps(old)))
+    assert (state.policy, state.noise, state.as_of_day) == ("lints", 1.0, 0)
+    channel = state.factors["channel"]
+    assert channel.spreads is None
+    np.testing.assert_allclose(
+        channel.covariance, np.linalg.inv(learned_state().factors["channel"].precision), rtol=1e-9
+    )
+    assert load_state(dump_state(state)).digest == state.digest
+
+
 def test_the_digest_changes_with_the_last_bit():
     state, other = learned_state(), learned_state()
     document = dump_state(other)
-    xty = document["factors"]["channel"][0]["xty"]
+    xty = document["factors"]["channel"]["arms"][0]["xty"]
     xty[0] = np.nextafter(xty[0], 1.0).item()
     assert load_state(document).digest != state.digest
 
@@ -90,25 +113,33 @@ def _broken(change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: d.update(version=2),
+        lambda d: d.update(version=3),
         lambda d: d.update(version=None),
         lambda d: d.update(format="something"),
         lambda d: d.update(features=["bias", "age", "response_rate_365d", "recency"]),
         lambda d: d.update(alpha=0.0),
         lambda d: d.update(alpha=float("nan")),
         lambda d: d.update(floor=1.5),
+        lambda d: d.update(policy="best"),
+        lambda d: d.update(noise=0.0),
+        lambda d: d.update(discount=1.1),
+        lambda d: d.update(as_of_day=-1),
+        lambda d: d["factors"]["channel"].update(spreads=[0.1]),
+        lambda d: d["factors"]["channel"].update(spreads=[0.1, 0.0, 0.0, -1.0]),
+        lambda d: d["factors"]["channel"].update(noise_variance=0.0),
+        lambda d: d["factors"]["channel"]["arms"][1].update(borrowed=float("nan")),
         lambda d: d.pop("factors"),
         lambda d: d.update(factors=[]),
-        lambda d: d["factors"]["channel"][0].pop("A"),
-        lambda d: d["factors"]["channel"][0].update(A=[[1.0]]),
-        lambda d: d["factors"]["channel"][0].update(xty=[0.0, 0.0, 0.0]),
-        lambda d: d["factors"]["channel"][0].update(xty=[0.0, 0.0, 0.0, float("inf")]),
-        lambda d: d["factors"]["channel"][0].update(xty="abcd"),
-        lambda d: d["factors"]["channel"][0].update(A=(-np.eye(4)).tolist()),
-        lambda d: d["factors"]["channel"][0]["A"][0].__setitem__(1, 9.0),
-        lambda d: d["factors"]["channel"][0].update(observations=-1),
-        lambda d: d["factors"]["channel"][0].update(observations=1.5),
-        lambda d: d["factors"]["channel"][1].update(arm="email"),
+        lambda d: d["factors"]["channel"]["arms"][0].pop("A"),
+        lambda d: d["factors"]["channel"]["arms"][0].update(A=[[1.0]]),
+        lambda d: d["factors"]["channel"]["arms"][0].update(xty=[0.0, 0.0, 0.0]),
+        lambda d: d["factors"]["channel"]["arms"][0].update(xty=[0.0, 0.0, 0.0, float("inf")]),
+        lambda d: d["factors"]["channel"]["arms"][0].update(xty="abcd"),
+        lambda d: d["factors"]["channel"]["arms"][0].update(A=(-np.eye(4)).tolist()),
+        lambda d: d["factors"]["channel"]["arms"][0]["A"][0].__setitem__(1, 9.0),
+        lambda d: d["factors"]["channel"]["arms"][0].update(observations=-1),
+        lambda d: d["factors"]["channel"]["arms"][0].update(observations=1.5),
+        lambda d: d["factors"]["channel"]["arms"][1].update(arm="email"),
         lambda d: d["actions"]["recall"].update(succeeded=48),
         lambda d: d["actions"].update(recall=3),
     ],

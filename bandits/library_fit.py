@@ -1,0 +1,23 @@
+"""The baseline policies' state: every factor's posterior as MABWiser fits it."""
+
+from dataclasses import replace
+
+from bandits.posterior import fitted_by_library, library_sums
+from bandits.state import FactorState, PolicyState
+
+
+def fitted_by_mabwiser(state: PolicyState) -> PolicyState:
+    """The state with each factor's sums as MABWiser holds them after its own fit."""
+    return replace(
+        state, factors={name: _fit(factor, state) for name, factor in state.factors.items()}
+    )
+
+
+def _fit(factor: FactorState, state: PolicyState) -> FactorState:
+    bandit = fitted_by_library(factor, state.policy, state.alpha)
+    precision, xty = library_sums(bandit, factor.arms)
+    # the library's products differ from exact sums in the last bits and are not quite symmetric
+    symmetric = (precision + precision.transpose(0, 2, 1)) * 0.5
+    return FactorState(
+        factor.arms, symmetric, xty, factor.observations, factor.reward_sum
+    )  # fmt: skip
