@@ -166,7 +166,7 @@ def difference_lines(document: dict[str, Any]) -> list[str]:
     """A difference on data as lines for people."""
     week, bound = document["contacts_a_week"], document["second_person"]
     lines = [
-        *(document["lines"] or ["no difference in meaning"]),
+        *document["lines"],
         "",
         f"contacts a week: {week['before']:,.0f} → {week['after']:,.0f}"
         + (f" ({week['note']})" if week["note"] else ""),

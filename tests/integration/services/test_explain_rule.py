@@ -47,7 +47,7 @@ async def explain(
 
 def only(document, label=None):
     (subject,) = document["subjects"]
-    return [c for c in subject["conditions"] if label in {None, c["label"]}][0]
+    return next(c for c in subject["conditions"] if label in {None, c["label"]})
 
 
 async def test_a_condition_is_told_with_its_value_threshold_and_the_events_counted(practice):

@@ -38,10 +38,9 @@ ALL = rules_file("own", ONE, THREE, BOTH, SILENT, PLAN)
 
 async def ask(practice: Practice, contact: object, **options: object) -> dict[str, dict]:
     async with practice.transaction() as connection:
-        found = await why_not(
+        return await why_not(
             connection, practice.runtime, practice.tenant_id, str(contact), **options
         )
-    return found
 
 
 async def by_rule(practice: Practice, contact: object, **options: object) -> dict[str, dict]:
