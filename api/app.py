@@ -10,7 +10,16 @@ from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import add_openapi
 from api.rate_limit import RateLimit
-from api.routes import contacts, decisions, events, operation, rules, unsubscribe
+from api.routes import (
+    contacts,
+    decisions,
+    events,
+    operation,
+    rule_tools,
+    rule_trials,
+    rules,
+    unsubscribe,
+)
 from services.wiring import Runtime
 
 ROUTERS = (
@@ -18,6 +27,8 @@ ROUTERS = (
     events.router,
     contacts.router,
     rules.router,
+    rule_tools.router,
+    rule_trials.router,
     unsubscribe.router,
     operation.router,
 )

@@ -189,6 +189,10 @@ async def test_each_open_subject_is_told_by_itself(practice):
     await practice.add_event(
         contact, "plan.scheduled", MORNING - timedelta(days=3), subject="plan:2"
     )
+    # about a plan that is closed: nobody else's evidence
+    await practice.add_event(
+        contact, "plan.scheduled", MORNING - timedelta(days=2), subject="plan:3"
+    )
     told = await explain(practice, contact)
     assert {s["subject"]: s["proposes"] for s in told["subjects"]} == {
         "plan:1": True,
