@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from engine.features.spec import CONTACT, Scalar
@@ -363,14 +363,9 @@ def _plain(value: Any, without: frozenset[str] = frozenset()) -> Any:  # noqa: A
         return value
     if isinstance(value, tuple | list):
         return [_plain(item, without) for item in value]
-    names = value if isinstance(value, dict) else _names(type(value))
+    names = value if isinstance(value, dict) else value.__dataclass_fields__
     get = value.get if isinstance(value, dict) else partial(getattr, value)
     return {name: _plain(get(name), without) for name in names if name not in without}
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
 
 
 def _words(value: Scalar | tuple[Scalar, ...] | Length | Money) -> str:
