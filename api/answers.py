@@ -17,7 +17,7 @@ MAX_KEY_LENGTH = 255
 
 def answer(document: dict[str, Any], status: int = 200) -> Response:
     """Return a JSON response; serialised here, once, instead of by FastAPI's encoder."""
-    return _json(orjson.dumps(document), status)
+    return _json(_bytes(document), status)
 
 
 async def answer_once(
@@ -45,7 +45,7 @@ async def answer_once(
     stored = await find_answer(call.connection, call.tenant_id, key, digest)
     if stored is not None:
         return _json(stored.body, stored.status, {"Idempotency-Replayed": "true"})
-    new = StoredAnswer(status, orjson.dumps(await make()))
+    new = StoredAnswer(status, _bytes(await make()))
     await add_answer(call.connection, call.tenant_id, key, digest, new)
     return _json(new.body, status)
 
@@ -53,6 +53,18 @@ async def answer_once(
 async def _digest(request: Request) -> bytes:
     target = f"{request.method} {request.url.path}\n".encode()
     return hashlib.sha256(target + await request.body()).digest()
+
+
+def _bytes(document: dict[str, Any]) -> bytes:
+    return orjson.dumps(document, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """A named tuple by its names; orjson writes nothing else that it does not know."""
+    named = getattr(value, "_asdict", None)
+    if named is None:
+        raise TypeError(type(value).__name__)
+    return named()
 
 
 def _json(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -19,6 +19,8 @@ from api.routes import (
     operation,
     plan,
     policy,
+    rule_tools,
+    rule_trials,
     rules,
     unsubscribe,
 )
@@ -33,6 +35,8 @@ ROUTERS = (
     policy.router,
     approvals.router,
     plan.router,
+    rule_tools.router,
+    rule_trials.router,
     unsubscribe.router,
     operation.router,
 )

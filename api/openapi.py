@@ -45,7 +45,10 @@ _IDEMPOTENCY_KEY = {
     "description": "Chosen by the client, kept for 24 hours.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
-_ONCE = {"next_best_action", "record_one", "record_batch"}
+_ONCE = {
+    *("next_best_action", "record_one", "record_batch"),
+    *("publish", "promote", "halt", "roll_back", "backtest", "verify"),
+}
 
 
 def scope_of(route: APIRoute) -> str | None:
@@ -86,6 +89,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             {"name": "events", "description": "What happened."},
             {"name": "contacts", "description": "Who they are and how they fare."},
             {"name": "experiments", "description": "Trials of wordings, and what it is all worth."},
+            {"name": "rules", "description": "What should happen when, and tools to write it."},
             {"name": "unsubscribe", "description": "For contacts: one click, no key."},
             {"name": "operation", "description": "For operators and load balancers."},
         ],

@@ -1,6 +1,5 @@
 """Imports of files against a bare COPY of the same rows."""
 
-import os
 import statistics
 import tempfile
 import time
@@ -13,7 +12,7 @@ import polars as pl
 from sqlalchemy import text
 
 from benchmarks.figures import Figure, Measured
-from benchmarks.practice import SEED, World
+from benchmarks.practice import SEED, World, real_file
 from services.import_crm import ImportOrder, import_file
 from services.import_mapping import load_mapping
 from services.wiring import Runtime
@@ -29,11 +28,11 @@ _COPIES = 3
 def measure(world: World) -> Measured:
     """Import whole files through the shipped mappings, and copy the rows of each around it."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = _real_file(INVOICES)
+        lines = real_file(INVOICES)
         kind = "real invoice lines" if lines else "synthetic lines of the real file's shape"
         notes = [f"import: {kind}; read, checked, each row once, contacts and consents made."]
         files = [("invoice lines", "shop_lines", lines or _synthetic_file(Path(folder)))]
-        clinic = _real_file(CLINIC)
+        clinic = real_file(CLINIC)
         if clinic:
             files.append(("appointments", "clinic", clinic))
         else:
@@ -75,12 +74,6 @@ async def _copied(runtime: Runtime, file: Path) -> float:
         began = time.perf_counter()
         await copy_in(connection, "bare", frame)
         return frame.height / (time.perf_counter() - began)
-
-
-def _real_file(name: str) -> Path | None:
-    named = os.environ.get("KEEPWELL_TEST_DATA")
-    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
-    return folder / name if (folder / name).exists() else None
 
 
 def _synthetic_file(folder: Path) -> Path:

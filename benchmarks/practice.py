@@ -1,6 +1,7 @@
 """The practice that is measured: synthetic, imported like a customer's file, on real servers."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -159,6 +160,13 @@ class World:
                 await database.close()
 
         return asyncio.run(on_a_pool_of_its_own())
+
+
+def real_file(name: str) -> Path | None:
+    """A file of the real data; None where it is absent."""
+    named = os.environ.get("KEEPWELL_TEST_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    return folder / name if (folder / name).exists() else None
 
 
 @contextmanager

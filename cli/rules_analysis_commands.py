@@ -13,7 +13,7 @@ from cli.rules_contact_commands import On
 from cli.rules_data_commands import compared
 from engine.errors import Finding
 from rules.conflicts import conflicts
-from rules.coverage import Coverage, coverage, coverage_findings, percent
+from rules.coverage import Coverage, coverage, coverage_document, percent
 from rules.differences import differences
 from rules.document import RuleSet
 from rules.loader import PACKS, read_rules
@@ -33,13 +33,12 @@ def coverage_command(
     """Show what the tests in rule files have seen: conditions both ways, boundaries, silence."""
     with errors_told():
         covered = [coverage(read_rules(path)) for path in rule_files(files)]
-    seen = {what: _percent(covered, what) for what in ("conditions", "boundaries")}
-    findings = [finding for each in covered for finding in coverage_findings(each)]
+    document = coverage_document(covered)
+    seen = document["percent"]
     if as_json:
-        document = {"percent": seen, "files": [_coverage_document(each) for each in covered]}
-        print_json({**document, "findings": findings})
+        print_json(document)
     else:
-        _show_coverage(covered, findings, with_boundaries=boundaries > 0)
+        _show_coverage(covered, document["findings"], with_boundaries=boundaries > 0)
     if seen["conditions"] < minimum or seen["boundaries"] < boundaries:
         raise typer.Exit(FINDINGS)
 
@@ -107,20 +106,6 @@ def _tenants(files: list[Path] | None) -> list[list[Path]]:
     common = rule_files([PACKS / "common"])
     folders = sorted({path.parent for path in rule_files(None)} - {PACKS / "common"})
     return [[*rule_files([folder]), *common] for folder in folders]
-
-
-def _percent(covered: list[Coverage], what: str) -> float:
-    counts = [getattr(each, what) for each in covered]
-    return percent(sum(seen for seen, _ in counts), sum(total for _, total in counts))
-
-
-def _coverage_document(covered: Coverage) -> dict[str, object]:
-    return {
-        "file": covered.file,
-        "conditions": percent(*covered.conditions),
-        "boundaries": percent(*covered.boundaries),
-        "rules": [asdict(rule) | {"complete": rule.complete} for rule in covered.rules],
-    }
 
 
 def _show_coverage(

@@ -28,7 +28,7 @@ from rules.text import render_all
 from rules.vocabulary import read_vocabulary
 from rules.vocabulary_schema import vocabulary_schema
 from rules.writing import write_text
-from services.field_fill import fill_document
+from services.field_fill import fill_document, filled_rows
 
 VocabularyName = Annotated[
     str | None,
@@ -162,13 +162,7 @@ def fields_command(
         show_fields(field_rows(known), as_json=as_json)
         return
     fill = filled(known, tenant, on)
-    shares = {name: each.filled for name, each in fill.fields.items() if each.filled is not None}
-    newest = {
-        name: f"{each.newest_at:%Y-%m-%d}"
-        for name, each in fill.fields.items()
-        if each.newest_at is not None
-    }
-    rows = field_rows(known, shares, newest)
+    rows = filled_rows(known, fill)
     if as_json:
         print_json({**fill_document(fill), "fields": [asdict(row) for row in rows]})
         return

@@ -18,9 +18,11 @@ from engine.errors import Finding, InvalidInput, InvalidRules
 from rules.check import check
 from rules.codes import CODES
 from rules.examples import run_examples
+from rules.findings import with_lines
 from rules.formats import github, sarif
 from rules.includes import vocabulary_path
 from rules.loader import read_rules
+from rules.source import read_text
 from rules.text import render_all
 
 _UNREADABLE = "E001"
@@ -59,9 +61,9 @@ def check_command(
         paths = rule_files(files)
     for path in paths:
         try:
-            found = check(read_rules(path))
+            found = with_lines(check(read_rules(path)), path.name, read_text(path))
         except InvalidRules as error:
-            found = error.findings
+            found = list(error.findings)
         findings += [replace(each, file=_file_of(each, path)) for each in found]
     if tenant is not None and not any(finding.severity == "error" for finding in findings):
         for path in paths:

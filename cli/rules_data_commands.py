@@ -16,11 +16,12 @@ from engine.ids import TenantId
 from rules.document import RuleSet
 from rules.loader import PACKS, read_rules
 from rules.vocabulary import Vocabulary
+from rules.writing import write_text
 from services.backtest_rule import Period, backtest_rule
 from services.check_with_data import check_with_data
 from services.compare_rules import compare_rules, file_in_force
 from services.field_fill import Fill, field_fill
-from services.record_example import record_example, write_document
+from services.record_example import record_example
 from services.rule_texts import file_texts
 from services.wiring import Runtime
 
@@ -165,7 +166,7 @@ def difference_lines(document: dict[str, Any]) -> list[str]:
     """A difference on data as lines for people."""
     week, bound = document["contacts_a_week"], document["second_person"]
     lines = [
-        *(document["lines"] or ["no difference in meaning"]),
+        *document["lines"],
         "",
         f"contacts a week: {week['before']:,.0f} → {week['after']:,.0f}"
         + (f" ({week['note']})" if week["note"] else ""),
@@ -229,7 +230,7 @@ def recorded(
     document = run_for(tenant, use)
     if write:
         with errors_told():
-            write_document(file, document["document"])
+            write_text(file, document["document"])
     if as_json:
         print_json(document | {"written": write})
         return

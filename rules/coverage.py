@@ -4,9 +4,10 @@ A test that is marked todo proves nothing and is not counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from math import floor
+from typing import Any
 
 from engine.errors import Finding
 from engine.features.spec import CONTACT, Feature, Scalar
@@ -110,6 +111,28 @@ def coverage(rule_set: RuleSet) -> Coverage:
 def percent(seen: int, total: int) -> float:
     """Percent with one decimal, rounded down: 100.0 only when everything was seen."""
     return floor(1000 * seen / total) / 10 if total else 100.0
+
+
+def coverage_document(covered: Sequence[Coverage]) -> dict[str, Any]:
+    """All of it as a document: percent of all files, each file's rules, what was found."""
+
+    def seen(what: str, found: Sequence[Coverage]) -> float:
+        counts = [getattr(each, what) for each in found]
+        return percent(sum(n for n, _ in counts), sum(total for _, total in counts))
+
+    return {
+        "percent": {what: seen(what, covered) for what in ("conditions", "boundaries")},
+        "files": [
+            {
+                "file": each.file,
+                "conditions": percent(*each.conditions),
+                "boundaries": percent(*each.boundaries),
+                "rules": [asdict(rule) | {"complete": rule.complete} for rule in each.rules],
+            }
+            for each in covered
+        ],
+        "findings": [finding for each in covered for finding in coverage_findings(each)],
+    }
 
 
 def coverage_findings(covered: Coverage) -> list[Finding]:

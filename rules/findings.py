@@ -1,6 +1,7 @@
 """Collects what is wrong with one file, in the author's words and with its place."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from engine.errors import Finding
@@ -9,6 +10,7 @@ from engine.errors import Finding
 MOST_FINDINGS = 100
 _MOST_LISTED = 8
 _LONGEST_WORD = 60
+_MOST_SHOWN = 500  # characters of a line
 
 
 class Findings:
@@ -38,7 +40,9 @@ class Findings:
             return
         text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
         wide = max(1, min(width, len(text) - column + 1))
-        finding = Finding(code, message, self.file, line, column, wide, text[:500], hint, severity)
+        finding = Finding(
+            code, message, self.file, line, column, wide, text[:_MOST_SHOWN], hint, severity
+        )
         self._found.setdefault((line, column, code), finding)
 
     def has(self, place: tuple[int, int, int]) -> bool:
@@ -48,6 +52,17 @@ class Findings:
     def in_order(self) -> list[Finding]:
         """All of them, in file order."""
         return sorted(self._found.values(), key=lambda f: (f.line, f.column, f.code))
+
+
+def with_lines(findings: Iterable[Finding], file: str, text: str) -> list[Finding]:
+    """The findings, those about this file with the line that they are about."""
+    lines = text.split("\n")
+    return [
+        replace(each, text=lines[each.line - 1][:_MOST_SHOWN])
+        if each.file == file and not each.text and 0 < each.line <= len(lines)
+        else each
+        for each in findings
+    ]
 
 
 def suggestion(word: str, allowed: Iterable[str]) -> str:

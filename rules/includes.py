@@ -1,15 +1,18 @@
 """The files that a vocabulary is made of, and the same vocabulary as one text."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
+from engine.errors import InvalidRules
 from rules.findings import Findings, shown, suggestion
 from rules.source import Node, parse, read_text, refuse
 
 PACKS = Path(__file__).parent / "packs"
 MOST_INCLUDES = 20
+_KEPT = 64  # texts; a shipped vocabulary has some 10 KB
 _PARTS = ("subjects", "events", "fields")
 
 
@@ -23,9 +26,15 @@ class VocabularySource:
     findings: Findings
 
 
+@cache
+def _shipped() -> Mapping[str, Path]:
+    """The shipped files by name; they don't change while the program runs."""
+    return {path.name: path for path in sorted(PACKS.rglob("*.yaml"), reverse=True)}
+
+
 def shipped(name: str) -> Path | None:
     """Where the shipped file of that name lies; None if there is none."""
-    return next((path for path in sorted(PACKS.rglob("*.yaml")) if path.name == name), None)
+    return _shipped().get(name)
 
 
 def vocabulary_path(rules: Path, name: str) -> Path:
@@ -43,6 +52,40 @@ def vocabulary_sources(text: str, file: str, folder: Path | None) -> list[Vocabu
     found: dict[str, VocabularySource] = {}
     _gather(text, file, folder, found, ())
     return list(found.values())
+
+
+def included_texts(text: str, file: str, folder: Path | None) -> tuple[tuple[str, str], ...] | None:
+    """Name and text of every file that a vocabulary includes; None where one has a fault.
+
+    All that a vocabulary means follows from its own text and these.
+    """
+    found: dict[str, str] = {}
+    waiting = [(text, file, folder)]
+    while waiting:
+        each, name, inside = waiting.pop()
+        names = _names_in(each, name)
+        if names is None or len(found) > MOST_INCLUDES:
+            return None
+        for included in names:
+            if included in found:
+                continue
+            path = _place_of(included, inside)
+            if path is None:
+                return None
+            found[included] = read_text(path)
+            waiting.append((found[included], path.name, path.parent))
+    return tuple(found.items())
+
+
+@lru_cache(maxsize=_KEPT)
+def _names_in(text: str, file: str) -> tuple[str, ...] | None:
+    """What a text includes; None if it has a fault that reading it will tell."""
+    try:
+        top, findings = parse(text, file)
+    except InvalidRules:
+        return None
+    names = tuple(node.text for node in _included(top, findings))
+    return None if findings.in_order() else names
 
 
 def _gather(

@@ -11,7 +11,7 @@ from rules.findings import Findings
 from rules.includes import PACKS, vocabulary_path
 from rules.reading import Reader
 from rules.rule_reader import DEFAULTS, RuleReader
-from rules.source import parse, read_text, refuse
+from rules.source import Node, parse, read_text, refuse
 from rules.trees import MOST_ALTERNATIVES, MOST_FIELDS, All, alternatives
 from rules.vocabulary import Vocabulary, read_vocabulary
 
@@ -36,13 +36,16 @@ def read_rules(path: Path) -> RuleSet:
         hint = "vocabulary: healthcare.vocab.yaml"
         findings.add("E011", "the file has to name its vocabulary", place, hint=hint)
         refuse(findings, path.name)
-    return load_rules(text, path.name, read_vocabulary(vocabulary_path(path, name)))
+    return _rules(text, top, findings, read_vocabulary(vocabulary_path(path, name)))
 
 
 def load_rules(text: str, file: str, vocabulary: Vocabulary) -> RuleSet:
     """The rules of a text; raises InvalidRules with every finding, in file order."""
-    top, findings = parse(text, file)
-    read = Reader(findings)
+    return _rules(text, *parse(text, file), vocabulary)
+
+
+def _rules(text: str, top: Node, findings: Findings, vocabulary: Vocabulary) -> RuleSet:
+    read, file = Reader(findings), findings.file
     found = read.settings(top, "a rule file", _TOP, ("format", "pack", "rules"))
     read.choice(found.get("format"), "format", ("1",), "1")
     read.choice(found.get("days_are"), "days_are", (_DAYS_ARE,), _DAYS_ARE)

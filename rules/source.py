@@ -224,22 +224,24 @@ class _Tree:
         self._keys[-1] = node
 
     def _refuse_extras(self, event: yaml.Event) -> None:
-        line, column, _ = _place_of(event)
-        place = (line, column, 1)
         if isinstance(event, yaml.AliasEvent):
-            self._findings.add("E005", "references (*name) are not used here", place)
+            self._refuse(event, "references (*name) are not used here")
             raise _Stop
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._findings.add("E005", "a second document starts here", place)
+                self._refuse(event, "a second document starts here")
                 raise _Stop
             if event.version or event.tags:
-                self._findings.add("E005", "directives (%YAML, %TAG) are not used here", place)
+                self._refuse(event, "directives (%YAML, %TAG) are not used here")
         if getattr(event, "anchor", None) is not None:
-            self._findings.add("E005", "anchors (&name) are not used here", place)
+            self._refuse(event, "anchors (&name) are not used here")
         if getattr(event, "tag", None) is not None:
-            self._findings.add("E005", "tags (!name) are not used here", place)
+            self._refuse(event, "tags (!name) are not used here")
+
+    def _refuse(self, event: yaml.Event, message: str) -> None:
+        line, column, _ = _place_of(event)
+        self._findings.add("E005", message, (line, column, 1))
 
 
 def _place_of(event: yaml.Event) -> tuple[int, int, int]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
 from engine.features.spec import Feature, Scalar, SubjectKind
 from rules.field_sources import SourceReader
 from rules.findings import shown
-from rules.includes import VocabularySource, flattened, vocabulary_sources
+from rules.includes import VocabularySource, flattened, included_texts, vocabulary_sources
 from rules.reading import LONGEST_TEXT, Reader
 from rules.source import Node, read_text, refuse
 
@@ -19,24 +20,13 @@ _TOP = ("format", "include", "subjects", "events", "fields")
 _SUBJECT = ("label", "opened_by", "closed_by")
 _EVENT = ("label", "of", "about", "origin", "value")
 _FIELD = (
-    "type",
-    "label",
-    "unit",
-    "one_of",
-    "from",
-    "to",
-    "sensitive",
-    "about",
-    "origin",
-    "source",
+    *("type", "label", "unit", "one_of", "from", "to"),
+    *("sensitive", "about", "origin", "source"),
 )
-_BELONGS_TO = {
-    "from": ("number",),
-    "to": ("number",),
-    "unit": ("number",),
-    "one_of": ("text", "list"),
-}
+_NUMBER = ("number",)
+_BELONGS_TO = {"from": _NUMBER, "to": _NUMBER, "unit": _NUMBER, "one_of": ("text", "list")}
 _DEEPEST_GROUP = 20
+_KEPT = 64  # vocabularies
 
 T = TypeVar("T")
 
@@ -146,13 +136,23 @@ def read_vocabulary(path: Path) -> Vocabulary:
 def load_vocabulary(text: str, file: str, folder: Path | None = None) -> Vocabulary:
     """The vocabulary in a text; raises InvalidRules with every finding of the first wrong file.
 
-    An included file is looked for in `folder`, then among the shipped ones.
+    An included file is looked for in `folder`, then among the shipped ones. Many rule files share
+    a vocabulary, so the same texts are read once.
     """
+    included = included_texts(text, file, folder)
+    load = _loaded if included is None else _kept
+    return load(text, file, folder, included)
+
+
+def _loaded(text: str, file: str, folder: Path | None, _included: object) -> Vocabulary:
     loader = _Loader()
     for source in vocabulary_sources(text, file, folder):
         loader.add(source)
         refuse(source.findings, source.file)
     return Vocabulary(file, loader.fields, loader.events, loader.subjects)
+
+
+_kept = lru_cache(maxsize=_KEPT)(_loaded)
 
 
 def flat_vocabulary(path: Path) -> str:

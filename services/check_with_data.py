@@ -1,7 +1,6 @@
 """Check rules against a tenant's data: names that nothing fills, values never seen, floods."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import Finding
 from engine.ids import TenantId
 from rules.document import Condition, Place, Rule, RuleSet
+from rules.findings import with_lines
 from rules.vocabulary import Vocabulary
 from services.decide import checked_as_of
 from services.field_fill import Fill, field_fill
@@ -44,19 +44,15 @@ async def check_with_data(
     rules = parse_texts(flat_texts(texts))
     fill = await field_fill(connection, tenant_id, rules.vocabulary, moment)
     weekly = await weekly_contacts(connection, tenant_id, moment, rules, ACTING)
-    lines = texts.document.split("\n")
     found = [
         *_findings(rules, fill),
         *(finding for rule in rules.rules for finding in _flood(rules, rule, weekly)),
     ]
     placed = {
-        (f.line, f.column, f.code, f.message): replace(f, text=_line(lines, f.line)) for f in found
+        (f.line, f.column, f.code, f.message): f
+        for f in with_lines(found, rules.file, texts.document)
     }
     return tuple(sorted(placed.values(), key=lambda f: (f.line, f.column, f.code)))
-
-
-def _line(lines: list[str], number: int) -> str:
-    return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 def _findings(rules: RuleSet, fill: Fill) -> Iterator[Finding]:

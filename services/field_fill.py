@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.features.spec import CONTACT, Feature
 from engine.ids import TenantId
 from rules.document import RuleSet
+from rules.field_list import FieldRow, field_rows
 from rules.vocabulary import Field, Vocabulary
 from services.attributes import attributes_of, is_from_health
 from services.past_nights import PastNights, features_at, past_nights
@@ -95,6 +96,17 @@ async def field_fill(
     }
     events = {name: _event(event.types, counts) for name, event in vocabulary.events.items()}
     return Fill(known.contacts, known.total, fields, events)
+
+
+def filled_rows(vocabulary: Vocabulary, fill: Fill) -> tuple[FieldRow, ...]:
+    """Return the fields as rows for people, with how many have a value."""
+    shares = {name: each.filled for name, each in fill.fields.items() if each.filled is not None}
+    newest = {
+        name: f"{each.newest_at:%Y-%m-%d}"
+        for name, each in fill.fields.items()
+        if each.newest_at is not None
+    }
+    return field_rows(vocabulary, shares, newest)
 
 
 def fill_document(fill: Fill) -> dict[str, Any]:

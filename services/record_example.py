@@ -1,7 +1,6 @@
 """Make an in-file test of what a rule says about a real contact."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +13,6 @@ from rules import reference
 from rules.compiled import verdicts
 from rules.expression import Expression
 from rules.recorded import LocalEvent, Seen, recorded_test
-from rules.writing import write_text
 from services.decide import checked_as_of
 from services.known_contact import KnownContact, known_contact
 from services.rule_texts import RuleTexts, flat_texts, parse_texts
@@ -66,15 +64,6 @@ async def record_example(  # noqa: PLR0913 - what a request carries
         "test": lines,
         "document": document,
     }
-
-
-def write_document(path: Path, document: str) -> None:
-    """Replace a rules file by its text with the test in it, in one step.
-
-    Raises:
-        InvalidInput: the place can't be written to.
-    """
-    write_text(path, document)
 
 
 def _seen(

@@ -14,7 +14,7 @@ from services.playbook import Playbook, playbook_with
 from services.rule_texts import RuleTexts, flat_texts, parse_texts
 from services.rules_in_force import RuleNotFound, contents, contents_of, ensure_rules
 from store.playbooks import get_versions
-from store.releases import find_release
+from store.releases import Release, find_release
 from store.tenants import get_industry
 
 
@@ -58,6 +58,16 @@ def find_rule(rules: RuleSet, rule_id: str) -> Rule:
     return found
 
 
+async def release_in_force(connection: AsyncConnection, tenant_id: TenantId) -> Release:
+    """Return the release in force; a tenant without one gets the shipped rules first."""
+    release = await find_release(connection)
+    if release is None:
+        await ensure_rules(connection, tenant_id, await get_industry(connection))
+        release = await find_release(connection)
+    assert release is not None  # noqa: S101 - made above
+    return release
+
+
 async def rules_for(
     connection: AsyncConnection, tenant_id: TenantId, file: RuleTexts | None = None
 ) -> tuple[RuleSet, str]:
@@ -69,11 +79,7 @@ async def rules_for(
     Raises:
         InvalidRules: the file has faults, or says a name differently from the rest.
     """
-    release = await find_release(connection)
-    if release is None:
-        await ensure_rules(connection, tenant_id, await get_industry(connection))
-        release = await find_release(connection)
-    assert release is not None  # noqa: S101 - made above
+    release = await release_in_force(connection, tenant_id)
     said = await contents_of(connection, release)
     if file is None:
         return said.rule_set(), f"release {release.number}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.features.spec import CONTACT
 from engine.ids import TenantId
 from rules import reference
 from rules.document import Rule
@@ -105,8 +106,7 @@ def _told(
     subject, row, near = min(looked, key=lambda each: _order(each[2]))
     told |= {"subject": subject, "distance": near.distance}
     if reference.matches(expression, row):
-        candidate = next((c for c in decided.candidates if c["rule"] == rule.id), None)
-        stopped = {} if candidate is None else candidate
+        stopped = _candidate(decided, rule.id, subject)
         return told | {
             "proposes": True,
             "changes": [],
@@ -121,6 +121,13 @@ def _told(
         "changes": _changes(near, expression, row, vocabulary),
         "proposes_from": _by_itself(expression, known),
     }
+
+
+def _candidate(decided: Recorded, rule_id: str, subject: str | None) -> dict[str, Any]:
+    """What became of the rule's proposal about this subject; empty where it made none."""
+    about = subject or CONTACT
+    mine = (c for c in decided.candidates if c["rule"] == rule_id and c["subject"] == about)
+    return next(mine, {})
 
 
 def _changes(

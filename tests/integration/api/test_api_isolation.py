@@ -49,7 +49,10 @@ async def rows_of(database):
 
 
 # a rule's id is a name that tenants may share: it gives nothing away, and finds only one's own
-WITH_RULE = [("post", "/v1/rules/{rule}/promote"), ("post", "/v1/rules/{rule}/halt")]
+WITH_RULE = [
+    ("post", f"/v1/rules/{{rule}}/{verb}")
+    for verb in ("promote", "halt", "explain", "record", "backtest")
+]
 
 
 def test_no_route_with_an_id_is_forgotten_here(app):
