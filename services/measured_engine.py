@@ -35,7 +35,7 @@ from engine.profile import (
     policy_features,
 )
 from engine.slots import SLOT_NAMES
-from services.actions import actions_of
+from services.actions import actions_of, arms_known
 from services.evaluate import Evaluated, evaluate
 from services.measured_playbook import playbook_of_business, trained_on
 from services.profiles import RECENT_DAYS
