@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 from benchmarks.churn_table import ceiling_of, judge
 from benchmarks.early_warning import Window
@@ -239,10 +239,7 @@ def quality() -> Measured:
     history = shop_history()
     parts: list[Callable[[], Measured]] = [telco, no_show]
     if history is not None:
-        shop: Any = history
-        parts += [
-            lambda each=each: each(shop) for each in (early, declared_churn, alerts, lifetime)
-        ]  # type: ignore[misc]
+        parts += [partial(each, history) for each in (early, declared_churn, alerts, lifetime)]
     notes = () if history else (f"churn: {SHOP} is absent, the shop is not measured.",)
     found = [part() for part in parts]
     return Measured(

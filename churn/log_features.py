@@ -19,6 +19,7 @@ from engine.errors import TooFewData
 Places = NDArray[np.int64]
 WINDOWS_DAYS = (30, 60, 90, 180, 365)
 _YEAR_DAYS = 365
+_UNITS_OF_MONEY = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class LogHistory:
     def spend(self, customers: Places, after: float, until: float) -> Array:
         """Money of the visits in (after, until]."""
         total = self._total_spend
-        return np.asarray(total[self.place(customers, until)] - total[self.place(customers, after)])
+        found = total[self.place(customers, until)] - total[self.place(customers, after)]
+        return np.asarray(found / _UNITS_OF_MONEY)
 
     def returns(self, customers: Places, after: float, until: float) -> Array:
         """Number of returns in (after, until]."""
@@ -63,8 +65,9 @@ class LogHistory:
     def net_spend(self, customers: Places, after: float, until: float) -> Array:
         """Money of the visits in (after, until] less what was given back for returns in it."""
         start, end = self._return_places(customers, after, until)
-        returned = np.concatenate([[0.0], np.cumsum(self.log.returned_amount)])
-        return np.asarray(self.spend(customers, after, until) - returned[end] + returned[start])
+        returned = _running_total(self.log.returned_amount)
+        given_back = (returned[end] - returned[start]) / _UNITS_OF_MONEY
+        return np.asarray(self.spend(customers, after, until) - given_back)
 
     def _return_places(
         self, customers: Places, after: float, until: float
@@ -82,8 +85,8 @@ class LogHistory:
         return np.asarray(found, np.int64)
 
     @cached_property
-    def _total_spend(self) -> Array:
-        return np.concatenate([[0.0], np.cumsum(self.log.spend)])
+    def _total_spend(self) -> Places:
+        return _running_total(self.log.spend)
 
     @cached_property
     def gaps(self) -> Array:
@@ -91,6 +94,15 @@ class LogHistory:
         gaps = np.concatenate([[np.nan], np.diff(self.log.day).astype(np.float64)])
         gaps[self.starts[:-1]] = np.nan
         return gaps
+
+
+def _running_total(money: Array) -> Places:
+    """From 0, in ten-thousandths.
+
+    Whole numbers: with fractions, what others spend later would show in a difference's last digits.
+    """
+    whole = np.round(money * _UNITS_OF_MONEY).astype(np.int64)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(whole)])
 
 
 def _counted(end: Places, start: Places) -> Array:

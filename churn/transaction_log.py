@@ -29,8 +29,9 @@ _TIMES = (
     "%d.%m.%Y",
 )
 _DAY_SECONDS = 86_400
-# No money of a real log is larger; more is a fault of the file.
-_LARGEST_AMOUNT = 1e12
+# No receipt of a service business is larger; more is a fault of the file, and totals in
+# ten-thousandths of it would not fit.
+_LARGEST_AMOUNT = 1e9
 
 
 @dataclass(frozen=True, slots=True)
