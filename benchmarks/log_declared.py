@@ -37,7 +37,7 @@ def _limits(seen: View, *, fixed: bool) -> Array:
     return own_limits(seen, factor=FACTOR, shortest=SHORTEST_DAYS, longest=LONGEST_DAYS)
 
 
-def _standing(history: LogHistory, seen: View, *, fixed: bool, until: int) -> Standing:
+def standing_of(history: LogHistory, seen: View, *, fixed: bool, until: int) -> Standing:
     limits = _limits(seen, fixed=fixed)
     at_risk = (limits > seen.recency_days) & (seen.visits >= REGULAR_VISITS)
     kept = seen.where(at_risk)
@@ -61,7 +61,7 @@ class _Views:
 def _learnt(
     history: LogHistory, views: _Views, days: range, *, until: int, fixed: bool, seed: int
 ) -> LogHazard:
-    past = [_standing(history, views.at(day), fixed=fixed, until=until) for day in days]
+    past = [standing_of(history, views.at(day), fixed=fixed, until=until) for day in days]
     events = sum(int((~np.isnan(each.found.churn_days)).sum()) for each in past)
     if not past or events < 20:
         raise TooFewData(f"{events} departures in {len(past)} origins are too few to learn from.")
@@ -86,7 +86,7 @@ def declared(history: LogHistory, seed: int) -> dict[str, Any]:
     for test in tests:
         days = range(test - 30, RUN_UP_DAYS - 1, -STEP_DAYS)
         model = _learnt(history, views, days, until=test, fixed=False, seed=seed)
-        now = _standing(history, views.at(test), fixed=False, until=end)
+        now = standing_of(history, views.at(test), fixed=False, until=end)
         hazards = model.predict(now.seen, now.limit_days)
         told = np.stack([hazards.within(days) for days in HORIZONS])
         falling += int((np.diff(told, axis=0) < 0).any(axis=0).sum())
@@ -174,7 +174,7 @@ def _scored(
 ) -> Scored:
     parts = []
     for day in days:
-        now = _standing(history, views.at(day), fixed=fixed, until=until)
+        now = standing_of(history, views.at(day), fixed=fixed, until=until)
         hazards = model.predict(now.seen, now.limit_days)
         parts.append((now, hazards.hazard_120d - hazards.hazard_30d))
     return _joined(parts)
@@ -185,7 +185,7 @@ def _by_silence(
 ) -> Scored:
     parts = []
     for day in days:
-        now = _standing(history, views.at(day), fixed=fixed, until=until)
+        now = standing_of(history, views.at(day), fixed=fixed, until=until)
         parts.append((now, now.seen.recency_days / now.limit_days))
     return _joined(parts)
 

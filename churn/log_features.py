@@ -5,7 +5,7 @@ looked at. Counts and sums of any window come from running totals by two look-up
 origins of a long log cost little more than one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -142,6 +142,11 @@ class View:
             self.tenure_days[kept],
             self.median_gap_days[kept],
         )
+
+    def of(self, names: tuple[str, ...]) -> "View":
+        """The same with these columns only."""
+        columns = [self.names.index(name) for name in names]
+        return replace(self, names=names, features=self.features[:, columns])
 
 
 def view(

@@ -162,12 +162,7 @@ class LogHazard:
 
     def predict(self, seen: View, limit_days: Array) -> Hazards:
         """P(churn within 30, 60, 90, 120 days)."""
-        left = limit_days - seen.recency_days
-        asked = reachable(left)
-        rows = period_rows(seen.features, seen.recency_days, left)[asked]
-        per_period = np.zeros(asked.shape)
-        per_period[asked] = sigmoid(self.log_odds(rows))
-        return Hazards.from_period_hazards(per_period, left)
+        return hazards_of(self.log_odds, seen, limit_days)
 
     def log_odds(self, rows: Array) -> Array:
         """Of person-periods."""
@@ -177,15 +172,30 @@ class LogHazard:
         )
 
 
-def log_hazard(past: Sequence[Standing], *, seed: int, share: float = TREE_SHARE) -> LogHazard:
-    """Learnt from every period whose end is known, also of origins not yet closed."""
+def hazards_of(log_odds: Callable[[Array], Array], seen: View, limit_days: Array) -> Hazards:
+    """P(churn within 30, 60, 90, 120 days), from what is said of person-periods."""
+    left = limit_days - seen.recency_days
+    asked = reachable(left)
+    rows = period_rows(seen.features, seen.recency_days, left)[asked]
+    per_period = np.zeros(asked.shape)
+    per_period[asked] = sigmoid(log_odds(rows))
+    return Hazards.from_period_hazards(per_period, left)
+
+
+def periods_of(past: Sequence[Standing]) -> tuple[Array, Event]:
+    """Person-periods that can be learnt from, and whether each ended in churn."""
     matrices, events = [], []
     for each in past:
         periods = person_periods(each.found, each.days_to_limit)
         rows = period_rows(each.seen.features, each.seen.recency_days, each.days_to_limit)
         matrices.append(rows[periods.period - 1, periods.row])
         events.append(periods.event)
-    rows, event = np.concatenate(matrices), np.concatenate(events)
+    return np.concatenate(matrices), np.concatenate(events)
+
+
+def log_hazard(past: Sequence[Standing], *, seed: int, share: float = TREE_SHARE) -> LogHazard:
+    """Learnt from every period whose end is known, also of origins not yet closed."""
+    rows, event = periods_of(past)
     boosters = (
         boosted(rows, event, leaves=6, trees=300, seed=seed),
         boosted(rows, event, leaves=8, trees=400, seed=seed + 3),
