@@ -10,7 +10,6 @@ from churn.feature_rows import Array
 COOL_DOWN_DAYS = 90
 LEAD_DAYS = 30
 REACH_DAYS = 120
-SETTLED_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +52,12 @@ class EpisodeScores:
     alerts_per_100_customers_month: float
 
 
-def episode_scores(scored: Scored, threshold: float, *, settled_days: int = 0) -> EpisodeScores:
-    """Alert whoever reaches the threshold, at most once in 90 days, and compare with departures.
-
-    Departures count that could have been told on more than `settled_days` of the scoring period.
-    """
+def episode_scores(scored: Scored, threshold: float) -> EpisodeScores:
+    """Alert whoever reaches the threshold, at most once in 90 days, and compare with departures."""
     fired = _alerts(scored, threshold)
     departure = scored.day + scored.churn_in_days
     first, last = int(scored.day[0]), int(scored.day[-1])
-    due = (departure > first + settled_days + LEAD_DAYS) & (departure <= last + LEAD_DAYS)
+    due = (departure > first + LEAD_DAYS) & (departure <= last + LEAD_DAYS)
     pairs = {
         (int(who), float(when))
         for who, when in zip(scored.customer[due], departure[due], strict=True)
@@ -93,12 +89,10 @@ def threshold_for_recall(scored: Scored, recall: float) -> float:
     """The highest threshold that identifies at least this share of the episodes, of 60 tried.
 
     Where none does, the one that identifies most: below it, alerts that come too early keep the
-    cool-down busy when they would be in time. Departures soon after the first scoring day, which
-    no threshold could catch, are left out, or a short period would ask for too low a threshold.
+    cool-down busy when they would be in time.
     """
     tried = [float(each) for each in np.quantile(scored.score, np.linspace(0.995, 0.05, 60))]
-    settled = min(SETTLED_DAYS, int(scored.day[-1] - scored.day[0]) // 2)
-    found = [episode_scores(scored, each, settled_days=settled).recall for each in tried]
+    found = [episode_scores(scored, threshold).recall for threshold in tried]
     enough = [place for place, each in enumerate(found) if each >= recall]
     return tried[enough[0] if enough else int(np.argmax(found))]
 
