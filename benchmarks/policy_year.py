@@ -51,7 +51,7 @@ _PLACES = (
 )  # fmt: skip
 _EVENTS = ("appointment.no_show", "complaint.opened", "complaint.resolved", "message.clicked",
            "appointment.booked", "appointment.kept", "cancellation.requested")  # fmt: skip
-_SHARES = (0.45, 0.05, 0.05, 0.1, 0.1, 0.2, 0.05)
+_SHARES = (0.6, 0.04, 0.04, 0.1, 0.05, 0.14, 0.03)
 # what a manager does meanwhile; some of it takes back what is queued
 _CHANGES = (
     {"budgets": [{"name": "g", "limit": "9.00 USD", "per": "month", "gives": {"*": "1.00 USD"}}]},
@@ -62,6 +62,7 @@ _CHANGES = (
     {"budgets": None, "levers": None},
     {"closed": ["2026-04-07"], "rollout": None, "caps": None},
 )
+_REVOKED = 0.002  # share of the contacts who revoke consent between two deliveries
 _HOURS = (2.5, 6.0, 9.5)  # after the run of the morning: the last is evening in New York
 
 
@@ -109,7 +110,7 @@ async def run_year(runtime: Runtime, year: Year) -> Audited:
         morning = START + timedelta(days=day)
         here = _at(runtime, morning)
         async with here.database.transaction(tenant_id) as connection:
-            for person in rng.choice(len(people), size=max(1, len(people) // 8)):
+            for person in rng.choice(len(people), size=max(1, len(people) // 5)):
                 kind = str(rng.choice(_EVENTS, p=_SHARES))
                 event = StoredEvent(
                     "year", f"{day}-{person}-{kind}", people[person], kind,
@@ -124,7 +125,8 @@ async def run_year(runtime: Runtime, year: Year) -> Audited:
         await here.database.close()
         for hours in _HOURS:
             later = _at(runtime, morning + timedelta(hours=hours))
-            await _revoke(later, tenant_id, people[int(rng.integers(len(people)))])
+            if rng.random() < _REVOKED * len(people):
+                await _revoke(later, tenant_id, people[int(rng.integers(len(people)))])
             # two workers at once
             await asyncio.gather(
                 *(deliver_due(later.database, channels, tenant_id, limit=10_000) for _ in (1, 2))
