@@ -31,3 +31,10 @@ class PolicyIn(Strict):
         "", description="In words, for the list of versions."
     )
     dry_run: bool = Field(False, description="Check everything, change nothing.")
+
+
+class MachinesIn(Strict):
+    """What the contact wishes, and who heard it."""
+
+    refused: bool = Field(description="True: plain rules and templates only.")
+    by: Name = Field(description="Who noted it; stands in the audit trail.")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -42,3 +43,10 @@ class PolicySet(Shape):
     digest: str
     changed: list[str] = Field(description="Sections that differ from before.")
     dry_run: bool
+
+
+class Machines(Shape):
+    """What holds for the contact now."""
+
+    contact_id: UUID
+    refused: bool

@@ -30,6 +30,7 @@ from cli.learn_command import learn_command
 from cli.measure_command import measure_command
 from cli.plan_commands import plan
 from cli.policy_commands import (
+    policy_machines_command,
     policy_set_command,
     policy_show_command,
     policy_versions_command,
@@ -101,6 +102,7 @@ _decisions.command("replay-all")(replay_all_command)
 _policy = _group("policy", "What limits and steers decisions.")
 _policy.command("show")(policy_show_command)
 _policy.command("set")(policy_set_command)
+_policy.command("machines")(policy_machines_command)
 _policy.command("versions")(policy_versions_command)
 
 _experiments = _group("experiments", "Experiments on messages.")

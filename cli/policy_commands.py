@@ -13,6 +13,7 @@ from engine.errors import InvalidInput
 from engine.ids import TenantId
 from rules.policy_data import TENANT_MAY_SET, policy_values
 from rules.source import read_text
+from services.refuse_machines import refuse_machines
 from services.set_policy import PolicyChange, set_policy
 from services.show_policy import show_policy, show_policy_versions
 from services.wiring import Runtime
@@ -115,6 +116,30 @@ def policy_versions_command(
             str(each["version"]), each["effective_at"], each["set_by"], own, each["reason"]
         )
     console.print(table)
+
+
+def policy_machines_command(
+    contact: Annotated[str, typer.Argument(help="Our id, or external:<id>.")],
+    tenant: Tenant,
+    by: By,
+    refused: Annotated[
+        bool, typer.Option("--refused/--allowed", help="Plain rules and templates only, or all.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Note that a contact refuses decisions by machines that learn, or allows them again."""
+
+    async def use(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Document:
+        return await refuse_machines(
+            connection, tenant_id, contact, refused=refused, by=by, source="command line"
+        )
+
+    made = run_for(tenant, use)
+    if as_json:
+        print_json(made)
+        return
+    told = "plain rules and templates only" if made["refused"] else "decided about like others"
+    console.print(f"{made['contact_id']}: {told}")
 
 
 def _told(value: object) -> str:

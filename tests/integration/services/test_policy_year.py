@@ -1,0 +1,16 @@
+"""Weeks of decisions and deliveries with faults on every side, judged by the audit."""
+
+import pytest
+
+from benchmarks.policy_year import Year, run_year
+from services.wiring import Runtime
+
+pytestmark = pytest.mark.integration
+
+
+async def test_weeks_of_faults_and_changes_break_the_policy_nowhere(runtime: Runtime) -> None:
+    audited = await run_year(runtime, Year(contacts=80, days=12))
+    assert audited.as_document()["findings"] == []
+    # enough happened for the audit to judge
+    assert audited.messages > 10
+    assert audited.decisions >= audited.messages
