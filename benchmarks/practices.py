@@ -51,6 +51,8 @@ class Judged:
         ece: expected calibration error of P(churn within 90 days), ten bins.
         auc, silence_auc: of the model, and of days of silence alone, within 90 days.
         truly_left: of those who left by definition, who had truly gone by the end.
+        true_in_time: of those who truly left, flagged LEAD_DAYS or more before that day, which
+            nobody but the simulation knows; who moves away gives no sign.
     """
 
     industry: str
@@ -66,6 +68,7 @@ class Judged:
     auc: float
     silence_auc: float
     truly_left: float
+    true_in_time: float
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -99,8 +102,10 @@ def _told(each: Judged) -> str:
         f"{each.flagged_in_time:.1%} of them flagged {LEAD_DAYS} days or more before (median "
         f"{each.median_lead_days:.0f}) at a precision of {each.precision:.1%}\n"
         f"  accuracy {each.accuracy:.3f} (majority {each.majority:.3f}), ECE {each.ece:.3f}, AUC "
-        f"{each.auc:.3f} (silence {each.silence_auc:.3f}); {each.truly_left:.0%} of those who left "
-        f"by definition had truly left {'' if _clears(each) else '  MISSED'}"
+        f"{each.auc:.3f} (silence {each.silence_auc:.3f}){'' if _clears(each) else '  MISSED'}\n"
+        f"  {each.truly_left:.0%} of those who left by definition had truly left by the end; of "
+        f"those who truly left in that year {each.true_in_time:.0%} were flagged {LEAD_DAYS} days "
+        "before"
     )
 
 
@@ -207,6 +212,9 @@ def _judged(business: Business, year: Sequence[Look], threshold: float) -> Judge
     told = scores(truth, np.concatenate([x.p90 for x in year]))
     by_silence = auc(truth, np.concatenate([x.silence for x in year]))
     truly = business.state.left_day[left] != NEVER
+    gone_on = business.state.left_day
+    really = at_risk & (gone_on > year[0].night + LEAD_DAYS) & (gone_on <= year[-1].night)
+    warned = flagged[really] <= gone_on[really] - LEAD_DAYS
     return Judged(
         industry=business.cut.industry,
         contacts=int(at_risk.sum()),
@@ -221,6 +229,7 @@ def _judged(business: Business, year: Sequence[Look], threshold: float) -> Judge
         auc=told.auc or 0.5,
         silence_auc=by_silence or 0.5,
         truly_left=float(truly.mean()) if len(truly) else 0.0,
+        true_in_time=float(warned.mean()) if len(warned) else 0.0,
     )
 
 

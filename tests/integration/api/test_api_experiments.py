@@ -12,7 +12,7 @@ from services.keep_insights import keep_insights
 
 pytestmark = pytest.mark.integration
 
-PLAN = {"name": "rescue", "action": "rhythm-broken", "by": "ada", "rate": 0.2, "smallest": 0.1}
+PLAN = {"name": "rescue", "action": "no-show-rescue", "by": "ada", "rate": 0.2, "smallest": 0.1}
 
 
 async def test_an_experiment_is_planned_started_read_and_stopped(client, key):
@@ -97,7 +97,7 @@ async def test_the_command_line_tells_the_same(servers, monkeypatch, database, t
     async def told(*words: str) -> str:
         return await asyncio.to_thread(run, *words)
 
-    options = ("--action", "rhythm-broken", "--by", "ada", "--rate", "0.2", "--smallest", "0.1")
+    options = ("--action", "no-show-rescue", "--by", "ada", "--rate", "0.2", "--smallest", "0.1")
     assert "messages per arm" in await told("experiments", "plan", "rescue", *options)
     assert "runs since" in await told("experiments", "start", "rescue", "--by", "ada")
     assert "not decided" in await told("experiments", "show", "rescue")
