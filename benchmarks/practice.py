@@ -73,10 +73,10 @@ class Everybody:
     tables: FeatureTables
     as_of: datetime
 
-    def times(self, n: int) -> "Everybody":
-        """Return n contacts: these over and over, each with an id of its own."""
+    def times(self, n: int, *, first: int = 0) -> "Everybody":
+        """Return n contacts: these over and over, each with an id of its own, from `first` on."""
         whole = -(-n // len(self.profiles))
-        ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(n)]
+        ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(first, first + n)]
         profiles = [
             replace(self.profiles[number % len(self.profiles)], contact_id=each)
             for number, each in enumerate(ids)

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput
@@ -17,7 +15,13 @@ from engine.profile import Profile
 from rules.document import DUE, NIGHTLY
 from services.decide_together import decide_together
 from services.decision_document import decision_document
-from services.decision_rows import Recorded, candidate_frame, decision_rows, digest_of
+from services.decision_rows import (
+    Recorded,
+    candidate_frame,
+    decision_frame,
+    decision_rows,
+    digest_of,
+)
 from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
 from services.profiles import Address, Part, decision_inputs, profiles_in_parts
@@ -29,7 +33,6 @@ from store.profiles import get_contact_id
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 # a moment ahead of the clock can't be decided: nothing is known of it yet
 _TOLERANCE = timedelta(minutes=5)
-_JSON_COLUMNS = ("profile", "treatment")
 
 
 async def decide_contact(  # noqa: PLR0913 - what a request carries
@@ -122,7 +125,7 @@ async def decide_part(
     recorded = decide_together(playbook, part, decided)
     if run_id is None or not recorded:
         return DecidedPart(recorded, {})
-    await _store(connection, recorded)
+    await add_decisions(connection, decision_frame(recorded), candidate_frame(recorded))
     promises = {}
     for each in recorded:
         if each.action is not None:
@@ -131,23 +134,6 @@ async def decide_part(
                 connection, runtime, playbook, each, address, draft=False
             )
     return DecidedPart(recorded, promises)
-
-
-async def _store(connection: AsyncConnection, recorded: list[Recorded]) -> None:
-    decisions = pl.DataFrame(
-        {
-            name: [
-                _text(each.row[name]) if name in _JSON_COLUMNS else each.row[name]
-                for each in recorded
-            ]
-            for name in recorded[0].row
-        }
-    )
-    await add_decisions(connection, decisions, candidate_frame(recorded))
-
-
-def _text(document: object) -> str | None:
-    return None if document is None else orjson.dumps(document).decode()
 
 
 def checked_as_of(as_of: datetime | None, now: datetime) -> datetime:

@@ -22,6 +22,7 @@ from services.candidate_trace import CandidateTrace
 from services.evaluate import Evaluated, health_score
 from services.playbook import Playbook
 
+_JSON_COLUMNS = frozenset({"profile", "treatment"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # what a replay compares; ids, times of writing and the digests that name inputs are not outcomes
@@ -80,6 +81,23 @@ class Recorded:
             {**named, "position": position, **candidate}
             for position, candidate in enumerate(self.trace.listed(self.place))
         ]
+
+
+def decision_frame(recorded: Sequence[Recorded]) -> pl.DataFrame:
+    """Return many decisions, at least one, as columns of keepwell.decisions; documents as JSON."""
+    return pl.DataFrame(
+        {
+            name: [
+                _text(each.row[name]) if name in _JSON_COLUMNS else each.row[name]
+                for each in recorded
+            ]
+            for name in recorded[0].row
+        }
+    )
+
+
+def _text(document: object) -> str | None:
+    return None if document is None else orjson.dumps(document).decode()
 
 
 def candidate_frame(recorded: Sequence[Recorded]) -> pl.DataFrame:

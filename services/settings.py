@@ -49,3 +49,9 @@ class Settings(BaseSettings):
         default=None, description="Start the clock at this moment: rehearsals on past data."
     )
     pool_size: int = Field(default=8, ge=1, le=200)
+    processes: int = Field(
+        default=1, ge=1, le=256, description="Processes that decide for all contacts at night."
+    )
+    dask_scheduler: str = Field(
+        default="", description="Dask scheduler that decides at night in place of processes."
+    )

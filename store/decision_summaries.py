@@ -1,12 +1,14 @@
 """Stored decisions counted: who was left without an action, by which stage, and at what cost."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.ids import TenantId
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +144,32 @@ async def _rows(
 ) -> list[dict[str, Any]]:
     found = await connection.execute(text(statement), window.values)
     return [dict(row) for row in found.mappings()]
+
+
+async def claim_run(
+    connection: AsyncConnection, tenant_id: TenantId, as_of: datetime, *, given_up: timedelta
+) -> bool:
+    """Tell whether the nightly run of this moment is ours: nobody has begun it, or gave it up."""
+    claimed = await connection.scalar(
+        text(
+            "INSERT INTO keepwell.runs (tenant_id, id, kind, as_of) "
+            "VALUES (:tenant, :id, 'nightly', :as_of) ON CONFLICT (tenant_id, id) DO UPDATE "
+            "SET started_at = keepwell.clock() WHERE runs.finished_at IS NULL "
+            "AND runs.started_at < keepwell.clock() - cast(:given_up AS interval) RETURNING true"
+        ),
+        {
+            "tenant": tenant_id,
+            "id": uuid5(tenant_id, f"nightly {as_of.isoformat()}"),
+            "as_of": as_of,
+            "given_up": given_up,
+        },
+    )
+    return bool(claimed)
+
+
+async def end_claim(connection: AsyncConnection, tenant_id: TenantId, as_of: datetime) -> None:
+    """Note that the nightly run of this moment is over."""
+    await connection.execute(
+        text("UPDATE keepwell.runs SET finished_at = keepwell.clock() WHERE id = :id"),
+        {"id": uuid5(tenant_id, f"nightly {as_of.isoformat()}")},
+    )

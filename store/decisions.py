@@ -67,12 +67,14 @@ async def add_decisions(
     if decisions.is_empty():
         return 0
     columns = ", ".join(decisions.columns)
-    for name, table, frame in (
-        ("new_decisions", "decisions", decisions),
-        ("new_candidates", "candidates", candidates),
+    for name, table, key, unsorted in (
+        ("new_decisions", "decisions", "id", decisions),
+        ("new_candidates", "candidates", "decision_id", candidates),
     ):
-        if frame.is_empty():
+        if unsorted.is_empty():
             continue
+        # ids are hashes: in their order the pages of the index are visited once each
+        frame = unsorted.sort(key)
         await connection.execute(text(f"DROP TABLE IF EXISTS pg_temp.{name}"))
         await connection.execute(
             text(

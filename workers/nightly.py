@@ -7,6 +7,7 @@ from datetime import datetime
 from engine.errors import Unavailable
 from engine.ids import TenantId
 from services.audit_policy import audit_tonight
+from services.decide_tonight import decide_tonight
 from services.forget_answers import forget_answers
 from services.keep_insights import keep_insights_tonight
 from services.verify_rules import verify_tonight
@@ -25,6 +26,7 @@ _HOURS = range(3, 6)
 
 # In this order for each tenant. A job may be asked several times a night and by several workers.
 JOBS: Sequence[tuple[str, Job]] = (
+    ("decide", decide_tonight),
     ("verify", verify_tonight),
     ("audit", audit_tonight),
     ("forget answers", forget_answers),
