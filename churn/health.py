@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from churn.churn_date import churn_date
 from churn.components import Components, component_scores, weighted_score
-from churn.definition import HORIZONS, PERIOD_DAYS, VISITS, Rhythm
+from churn.definition import HORIZONS, VISITS, Rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
@@ -19,8 +20,6 @@ from engine.errors import InvalidInput
 
 Tier = Literal["scorecard", "model"]
 
-# A churn date is named only where leaving is the likelier outcome.
-_DATED_FROM = 0.5
 _TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
 _VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
 _YEAR_DAYS = 365.0
@@ -74,7 +73,9 @@ def health_scores(
         predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals: spend a
             year x mean survival, the hazard after day 120 taken as that before it. A simple
             estimate: no discount, no margin. Null where visits carry no amounts.
-        predicted_churn_date: Date (UTC), null unless P(churn within 120 days) >= 0.5.
+        predicted_churn_date, churn_date_from, churn_date_to: Dates (UTC), null unless P(churn
+            within 120 days) >= 0.5; a tenth and nine tenths of that chance lie before the last two.
+            Where the limit has passed, all three are the day it did. See `churn_date`.
         risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
             asked.
         model_version: String, never null.
@@ -103,7 +104,7 @@ def health_scores(
             "retention_probability": 1 - _nullable(risk).round(2),
             "churn_risk_level": pl.Series(risk_levels(risk, policy, previous), dtype=pl.String),
             "predicted_ltv": _nullable(lifetime_value(features, judged.hazards, standing)),
-            "predicted_churn_date": _dates(churn_day(judged.hazards, standing), as_of),
+            **_churn_dates(judged.hazards, standing, as_of),
             "risk_factors": _chosen(judged.factors, raising=True),
             "positive_indicators": _chosen(judged.factors, raising=False),
             "model_version": pl.Series([judged.model_version] * features.height, dtype=pl.String),
@@ -139,27 +140,6 @@ def _told(parts: Components, height: int) -> pl.Series:
     return pl.select(pl.struct(structs).struct.json_encode().alias("components")).to_series()
 
 
-def churn_day(hazards: Hazards, standing: Rhythm) -> Array:
-    """Days until half of the probability has churned; NaN unless that is within 120 days.
-
-    Where the limit falls into that period it is the limit: the date is arithmetic, and the model
-    only has to say whether the contact comes back before it. Otherwise linear within the period.
-    """
-    day = np.full(len(hazards.hazard_90d), np.nan)
-    before = np.zeros(len(day))
-    for horizon in HORIZONS:
-        within = hazards.within(horizon)
-        here = np.isnan(day) & (within >= _DATED_FROM)
-        start = horizon - PERIOD_DAYS
-        share = (_DATED_FROM - before) / np.where(here, within - before, 1.0)
-        limit = standing.days_to_limit
-        snapped = np.where(limit > start, np.minimum(limit, horizon), start + PERIOD_DAYS * share)
-        past = np.where(limit <= 0, limit, snapped)
-        day = np.where(here, past, day)
-        before = within
-    return day
-
-
 def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -> Array:
     """Money of the next 12 months, in units of currency; NaN where not known, 0 once churned."""
     spent, visits, age = matrix_of(
@@ -174,6 +154,17 @@ def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -
     staying += [staying[-1] * monthly**month for month in range(1, 9)]
     mean = sum((staying[m] + staying[m + 1]) / 2 for m in range(12)) / 12
     return np.asarray(np.clip(np.round(yearly * mean, 2), 0, _LARGEST_LTV))
+
+
+def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[str, pl.Series]:
+    limit = standing.days_to_limit
+    found = churn_date(hazards, limit)
+    days = {
+        "predicted_churn_date": found.expected_days,
+        "churn_date_from": found.earliest_days,
+        "churn_date_to": found.latest_days,
+    }
+    return {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
 
 
 def _dates(days: Array, as_of: datetime) -> pl.Series:

@@ -139,7 +139,10 @@ def _show(found: Document, as_json: bool) -> None:
         held = f" (held back: {action['held_back']})" if action["held_back"] else ""
         console.print(f"  do: {action['action']} by rule {action['rule']}{held}", markup=False)
     if latest["predicted_churn_date"]:
-        console.print(f"  expected to leave about {latest['predicted_churn_date']}")
+        console.print(
+            f"  expected to leave about {latest['predicted_churn_date']} "
+            f"({latest['churn_date_from']} to {latest['churn_date_to']})"
+        )
     console.print(f"  {len(found['history'])} analyses kept")
 
 

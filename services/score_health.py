@@ -37,6 +37,8 @@ _STORED = (
     "communication_responsiveness_score",
     "predicted_ltv",
     "predicted_churn_date",
+    "churn_date_from",
+    "churn_date_to",
     "retention_probability",
     "risk_factors",
     "positive_indicators",

@@ -23,6 +23,8 @@ _SHOWN = (
     "hazard_90d",
     "hazard_120d",
     "predicted_churn_date",
+    "churn_date_from",
+    "churn_date_to",
     "predicted_ltv",
     "confidence_level",
     "risk_factors",

@@ -92,6 +92,8 @@ SELECT c.tenant_id, 'crm', 'member:' || m.id::text, c.id, 'household.joined',
 ALTER TABLE customer_health_scores
   ADD COLUMN components jsonb,
   ADD COLUMN component_score integer,
+  ADD COLUMN churn_date_from date,
+  ADD COLUMN churn_date_to date,
   ADD COLUMN confidence_reason text,
   ADD COLUMN level_reason text,
   ADD COLUMN override_id bigint;

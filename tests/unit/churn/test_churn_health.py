@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.artifact import TrainedModel
-from churn.definition import HORIZONS, ChurnDefinition, Rhythm, rhythm
+from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.features import churn_features, shown
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, churn_day, health_scores
+from churn.health import Judgement, health_scores
 from churn.health_policy import PARTS, HealthPolicy
 from churn.levels import cut_for_precision, cut_for_recall, risk_levels
 from churn.model import HazardModel
@@ -214,7 +214,7 @@ def test_a_level_is_left_downwards_only_with_a_margin(before, chance, level):
     [
         ((0.0, 0.0, 0.2, 0.49), 30.0, None),  # leaving is not the likelier outcome
         ((0.0, 0.0, 0.6, 0.7), 45.0, date(2025, 7, 15)),  # the limit: 75 days on
-        ((0.1, 0.2, 0.4, 0.6), 110.0, date(2025, 8, 14)),  # came back first; half way, day 105
+        ((0.1, 0.2, 0.4, 0.6), 110.0, date(2025, 7, 15)),  # half of 0.6 is reached on day 75
         ((1.0, 1.0, 1.0, 1.0), 130.0, date(2025, 4, 21)),  # the limit passed ten days ago
     ],
 )
@@ -255,16 +255,16 @@ def test_factors_are_split_into_what_speaks_for_and_against():
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.floats(0, 170))
-def test_the_churn_day_lies_in_the_period_where_half_is_gone(chances: list[float], silence: float):
-    rising = sorted(chances)
-    table = pl.DataFrame([PLAIN | {"days_since_last_visit": silence}], schema=SCHEMA)
-    standing = standing_of(table)
-    day = churn_day(Hazards(*(np.array([chance]) for chance in rising)), standing)[0]
-    if rising[3] < 0.5:
-        assert np.isnan(day)
-    elif standing.days_to_limit[0] > 0:
-        horizon = next(h for h, chance in zip(HORIZONS, rising, strict=True) if chance >= 0.5)
-        assert horizon - 30 <= day <= horizon
+def test_the_churn_date_lies_in_its_interval_and_within_the_horizon(
+    chances: list[float], silence: float
+):
+    row = health(tuple(sorted(chances)), days_since_last_visit=silence)
+    dates = [row[n] for n in ("churn_date_from", "predicted_churn_date", "churn_date_to")]
+    if silence < 120 and sorted(chances)[3] < 0.5:
+        assert dates == [None, None, None]
+    else:
+        assert dates[0] <= dates[1] <= dates[2]
+        assert (dates[2] - NOW.date()).days <= 120
 
 
 def scored(business: Business, scorer: HazardModel | ScorecardBasis, **options: bool):
