@@ -1,18 +1,22 @@
 """When a challenger takes over, which weights rank best, and what counts as drift."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
+from churn.artifact import TrainedModel
 from churn.drift import MIN_ROWS, agreements, alerts, psi, shifts
 from churn.health_policy import PARTS, HealthPolicy, rest_shared
+from churn.model import HazardModel
 from churn.part_weights import fit_weights
 from churn.reliability import by_month, by_segment, by_tenth
 from churn.report_page import Report, report_page
 from churn.trial import compare
-from engine.errors import InvalidInput, TooFewData
+from engine.errors import InvalidInput, ModelUnusable, TooFewData
+from services.playbook import _check_features
 
 JUNE = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -39,6 +43,13 @@ def windows(n: int = 3_000, *, seed: int = 1, noise: float = 1.0) -> pl.DataFram
         },
         schema_overrides={"origin": pl.Datetime("us", "UTC")},
     )
+
+
+def test_a_model_that_reads_what_is_not_computed_any_more_is_unusable(trained: TrainedModel):
+    _check_features(HazardModel(trained))
+    names = tuple("charm_90d" if name == "visits_90d" else name for name in trained.feature_names)
+    with pytest.raises(ModelUnusable, match="charm_90d"):
+        _check_features(HazardModel(replace(trained, feature_names=names)))
 
 
 def test_a_challenger_takes_over_only_if_it_is_better_with_the_stated_probability():
