@@ -118,3 +118,4 @@ WritesRulesCall = Annotated[Call, Depends(Requires("rules:write"), scope="functi
 ReadsContactsCall = Annotated[Call, Depends(Requires("contacts:read"), scope="function")]
 ReadsApprovalsCall = Annotated[Call, Depends(Requires("approvals:read"), scope="function")]
 AnswersApprovalsCall = Annotated[Call, Depends(Requires("approvals:write"), scope="function")]
+WritesHealthCall = Annotated[Call, Depends(Requires("health:write"), scope="function")]

@@ -48,6 +48,7 @@ _IDEMPOTENCY_KEY = {
 _ONCE = {
     *("next_best_action", "record_one", "record_batch"),
     *("publish", "promote", "halt", "roll_back", "backtest", "verify"),
+    *("override", "lift", "write_weights", "write_levels"),
 }
 
 
@@ -87,9 +88,10 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "decisions", "description": "What to do next, and why."},
             {"name": "events", "description": "What happened."},
-            {"name": "contacts", "description": "Who they are and how they fare."},
             {"name": "experiments", "description": "Trials of wordings, and what it is all worth."},
             {"name": "rules", "description": "What should happen when, and tools to write it."},
+            {"name": "contacts", "description": "Who they are."},
+            {"name": "health", "description": "How they fare, who may leave, and why."},
             {"name": "unsubscribe", "description": "For contacts: one click, no key."},
             {"name": "operation", "description": "For operators and load balancers."},
         ],

@@ -162,14 +162,6 @@ class Contact(Shape):
     channels: Channels
 
 
-class Health(Shape):
-    """How likely a contact is to leave, and how that came about; latest and history."""
-
-    contact_id: UUID
-    latest: dict[str, Any] | None
-    history: list[dict[str, Any]] = Field(max_length=30, description="Newest first.")
-
-
 class RuleRelease(Shape):
     """One release of the tenant's rules."""
 

@@ -10,6 +10,7 @@ from benchmarks.api_server import Load, loaded, serving
 from benchmarks.figures import Figure, Measured, percentile
 from benchmarks.practice import SEED, World
 from services.manage_keys import create_key
+from services.score_health import score_health
 from services.wiring import Runtime
 
 CONNECTIONS = 8
@@ -17,6 +18,7 @@ ROUNDS, WARM_UP = 5, 1
 SECONDS = 2.0
 SHARE_OF_LIMIT = 0.7
 BAR = 0.25
+HEALTH_BAR = 1 / 3
 DECIDED = "next best action, committed"
 READ = "GET /v1/contacts/{id}"
 
@@ -32,6 +34,9 @@ class _Bench:
 
     def reads(self, seconds: float, rate: float | None = None) -> dict[str, Any]:
         return self._load("GET", self.paths, seconds, rate)
+
+    def healths(self, seconds: float) -> dict[str, Any]:
+        return self._load("GET", [f"{path}/health" for path in self.paths], seconds, None)
 
     def decides(self, seconds: float, rate: float | None = None) -> dict[str, Any]:
         paths = [f"{path}/next-best-action" for path in self.paths]
@@ -59,11 +64,19 @@ def measure(world: World) -> Measured:
                 await create_key(connection, practice.tenant_id, name="bench", scopes=["admin"])
             ).key
 
+    async def score(runtime: Runtime) -> None:
+        async with runtime.database.transaction(practice.tenant_id) as connection:
+            await score_health(connection, runtime, practice.tenant_id)
+
+    world.run(score)
     contacts = list(practice.contacts)
     random.Random(SEED).shuffle(contacts)
     with serving(world.runtime) as port:
         bench = _Bench(port, world.run(make_key), [f"/v1/contacts/{each}" for each in contacts])
         rounds = [_round(bench) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
+        beside = [(bench.reads(SECONDS), bench.healths(SECONDS)) for _ in range(WARM_UP + ROUNDS)][
+            WARM_UP:
+        ]
     reads, decides, paced_reads, paced_decides = zip(*rounds, strict=True)
     name = f"{DECIDED}: throughput"
     throughput = Figure(
@@ -73,6 +86,7 @@ def measure(world: World) -> Measured:
     return Measured(
         (
             throughput,
+            _health(beside),
             *_latencies("closed loop", reads, decides),
             *_latencies(f"at {SHARE_OF_LIMIT:.0%} of its limit", paced_reads, paced_decides),
         ),
@@ -110,6 +124,15 @@ def _latencies(
         )
         for share in (0.5, 0.99)
     ]
+
+
+def _health(beside: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Figure:
+    """A contact's health with parts, reasons and history: at most three times a plain read."""
+    reads, healths = zip(*beside, strict=True)
+    name = "a contact's health: throughput"
+    return Figure(
+        "api", name, _per_second(healths), "requests/s", _per_second(reads), READ, HEALTH_BAR
+    )
 
 
 def _per_second(runs: Sequence[dict[str, Any]]) -> float:

@@ -14,13 +14,28 @@ from engine.features.spec import Feature, Kind
 # Attributes are known as they are today, not as they were at an origin of the past, so a model
 # that learnt from them would have seen the future. The calendar day would tell two years of
 # origins apart by name; a season needs more years than that.
-_NOT_LEARNT: frozenset[Kind] = frozenset({"attribute", "days_until_date", "local_month_day"})
+_NOT_LEARNT: frozenset[Kind] = frozenset({"attribute", "has", "property", "local_month_day"})
+_DATES: frozenset[Kind] = frozenset(
+    {"days_until_date", "months_since_date", "months_since_date_up"}
+)
 
 _FAMILY_OF_NOUN = {
     "message": "communication",
     "appointment": "appointments",
     "invoice": "payment",
+    "payment": "payment",
     "complaint": "satisfaction",
+    "ticket": "satisfaction",
+    "survey": "satisfaction",
+    "review": "satisfaction",
+    "activity": "communication",
+    "campaign": "communication",
+    "contract": "contract",
+    "asset": "contract",
+    "estimate": "relationship",
+    "deal": "relationship",
+    "referral": "relationship",
+    "household": "relationship",
 }
 FAMILY_TEXTS = {
     "silence": "time since the last visit, against the usual interval",
@@ -29,7 +44,9 @@ FAMILY_TEXTS = {
     "appointments": "missed, cancelled and booked appointments",
     "payment": "credits and payments",
     "communication": "answers to messages",
-    "satisfaction": "complaints and feedback",
+    "satisfaction": "complaints, tickets, surveys and tone",
+    "contract": "contracts and warranties",
+    "relationship": "offers, deals, referrals and household",
     "other": "other signs",
 }
 _LABELS = {entry.feature.name: entry.label for entry in FEATURES} | {VISITS: "visits so far"}
@@ -52,7 +69,13 @@ def distinct(specs: Iterable[Feature]) -> tuple[Feature, ...]:
 
 def learnable(specs: Sequence[Feature]) -> tuple[Feature, ...]:
     """Those a model may learn from: numbers computed from history."""
-    return tuple(spec for spec in specs if spec.kind not in _NOT_LEARNT)
+    return tuple(
+        spec
+        for spec in specs
+        if spec.kind not in _NOT_LEARNT
+        # a date on an event is known as it was then, one among the attributes is not
+        and not (spec.kind in _DATES and spec.property is None)
+    )
 
 
 def families(specs: Sequence[Feature]) -> tuple[str, ...]:
@@ -67,6 +90,8 @@ def _family(spec: Feature, visit_types: tuple[str, ...]) -> str:
             return "spend"
         rhythmic = spec.kind in {"days_since_last", "interval_ratio", "median_interval_days"}
         return "silence" if rhythmic else "visits"
+    if spec.types[:1] == ("message.rated",):
+        return "satisfaction"
     noun = spec.types[0].partition(".")[0] if spec.types else ""
     return _FAMILY_OF_NOUN.get(noun, "other")
 

@@ -1,6 +1,6 @@
 """Health scores: what the hazards mean for people, in the columns of `customer_health_scores`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -8,22 +8,18 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from churn.components import component_scores
-from churn.definition import HORIZONS, PERIOD_DAYS, VISITS, Rhythm
+from churn.churn_date import churn_date
+from churn.components import Components, component_scores, weighted_score
+from churn.definition import HORIZONS, VISITS, Rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
+from churn.health_policy import PARTS, HealthPolicy
+from churn.levels import risk_levels
 from engine.errors import InvalidInput
 
 Tier = Literal["scorecard", "model"]
 
-# P(churn within 90 days) from which a level begins. Start values; a tenant tunes them to what its
-# people can handle.
-LEVELS: tuple[tuple[float, str], ...] = ((0.0, "low"), (0.15, "medium"), (0.35, "high"))
-CRITICAL_ABOVE = 0.60
-
-# A churn date is named only where leaving is the likelier outcome.
-_DATED_FROM = 0.5
 _TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
 _VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
 _YEAR_DAYS = 365.0
@@ -60,21 +56,26 @@ def health_scores(
     judged: Judgement,
     *,
     as_of: datetime,
-    connected: Collection[str],
+    policy: HealthPolicy,
+    previous: Sequence[str | None] | None = None,
 ) -> pl.DataFrame:
     """One row per contact, in order; a row does not depend on the other rows.
 
     Columns, null where the contact has never visited unless said otherwise:
         contact_id: String.
-        overall_health_score: Int64, 100 x (1 - P(churn within 90 days)).
+        overall_health_score: Int64, the weighted mean of the parts that are known; null without
+            any. See `components.weighted_score`.
         churn_probability, retention_probability: P within 90 days and its complement, 2 decimals.
-        churn_risk_level: low < 0.15 <= medium < 0.35 <= high <= 0.60 < critical, of the same P.
+        churn_risk_level: of the same P, by the policy's bounds; see `levels.risk_levels`.
         engagement_score, satisfaction_score, payment_behavior_score,
-        communication_responsiveness_score: see `components`.
+        communication_responsiveness_score: Int64, see `components`; null where not known.
+        components: String, JSON: per part its score and inputs, null where not known. Never null.
         predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals: spend a
             year x mean survival, the hazard after day 120 taken as that before it. A simple
             estimate: no discount, no margin. Null where visits carry no amounts.
-        predicted_churn_date: Date (UTC), null unless P(churn within 120 days) >= 0.5.
+        predicted_churn_date, churn_date_from, churn_date_to: Dates (UTC), null unless P(churn
+            within 120 days) >= 0.5; a tenth and nine tenths of that chance lie before the last two.
+            Where the limit has passed, all three are the day it did. See `churn_date`.
         risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
             asked.
         model_version: String, never null.
@@ -87,21 +88,23 @@ def health_scores(
         standing: from `definition.rhythm` of the same rows.
         judged: of the same rows.
         as_of: aware moment of the question.
-        connected: the event types the tenant has ever sent.
+        policy: the tenant's weights and levels.
+        previous: the level each contact had before, for hysteresis; None where it had none.
     """
     if not len(judged.factors) == len(judged.hazards.hazard_90d) == features.height:
         raise InvalidInput("Features, hazards and factors differ in length.")
     risk = judged.hazards.hazard_90d
+    parts = component_scores(features, standing)
     confidence, reasons = _confidence(features, judged.tier)
     table = pl.DataFrame(
         {
             "contact_id": features["contact_id"],
-            "overall_health_score": _nullable(100 * (1 - risk)).round().cast(pl.Int64),
+            "overall_health_score": _whole(weighted_score(parts, policy.weights)),
             "churn_probability": _nullable(risk).round(2),
             "retention_probability": 1 - _nullable(risk).round(2),
-            "churn_risk_level": pl.Series(risk_levels(risk), dtype=pl.String),
+            "churn_risk_level": pl.Series(risk_levels(risk, policy, previous), dtype=pl.String),
             "predicted_ltv": _nullable(lifetime_value(features, judged.hazards, standing)),
-            "predicted_churn_date": _dates(churn_day(judged.hazards, standing), as_of),
+            **_churn_dates(judged.hazards, standing, as_of),
             "risk_factors": _chosen(judged.factors, raising=True),
             "positive_indicators": _chosen(judged.factors, raising=False),
             "model_version": pl.Series([judged.model_version] * features.height, dtype=pl.String),
@@ -113,38 +116,28 @@ def health_scores(
             **{f"hazard_{days}d": _nullable(judged.hazards.within(days)) for days in HORIZONS},
         }
     ).with_columns(pl.col("retention_probability").round(2))
-    return pl.concat([table, component_scores(features, standing, connected)], how="horizontal")
+    return table.with_columns(
+        *(_whole(parts.scores[part]).alias(f"{part}_score") for part in PARTS),
+        components=_told(parts, features.height),
+    )
 
 
-def risk_levels(within_90_days: Array) -> list[str | None]:
-    """The level of each P(churn within 90 days); None for NaN."""
-    names = np.array([name for _, name in LEVELS], dtype=object)
-    cuts = np.array([start for start, _ in LEVELS[1:]])
-    level = names[np.searchsorted(cuts, within_90_days, side="right").clip(max=len(names) - 1)]
-    level[within_90_days > CRITICAL_ABOVE] = "critical"
-    level[np.isnan(within_90_days)] = None
-    return list(level)
+def _whole(scores: Array) -> pl.Series:
+    return _nullable(scores).cast(pl.Int64)
 
 
-def churn_day(hazards: Hazards, standing: Rhythm) -> Array:
-    """Days until half of the probability has churned; NaN unless that is within 120 days.
-
-    Where the limit falls into that period it is the limit: the date is arithmetic, and the model
-    only has to say whether the contact comes back before it. Otherwise linear within the period.
-    """
-    day = np.full(len(hazards.hazard_90d), np.nan)
-    before = np.zeros(len(day))
-    for horizon in HORIZONS:
-        within = hazards.within(horizon)
-        here = np.isnan(day) & (within >= _DATED_FROM)
-        start = horizon - PERIOD_DAYS
-        share = (_DATED_FROM - before) / np.where(here, within - before, 1.0)
-        limit = standing.days_to_limit
-        snapped = np.where(limit > start, np.minimum(limit, horizon), start + PERIOD_DAYS * share)
-        past = np.where(limit <= 0, limit, snapped)
-        day = np.where(here, past, day)
-        before = within
-    return day
+def _told(parts: Components, height: int) -> pl.Series:
+    """The parts with their inputs as JSON texts."""
+    structs = []
+    for part in PARTS:
+        inputs = pl.struct(
+            _nullable(values).round(4).alias(name) for name, values in parts.inputs[part].items()
+        )
+        score = _whole(parts.scores[part]).alias("score")
+        structs.append(pl.struct(score, inputs.alias("inputs")).alias(part))
+    if not height:
+        return pl.Series("components", [], dtype=pl.String)
+    return pl.select(pl.struct(structs).struct.json_encode().alias("components")).to_series()
 
 
 def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -> Array:
@@ -161,6 +154,17 @@ def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -
     staying += [staying[-1] * monthly**month for month in range(1, 9)]
     mean = sum((staying[m] + staying[m + 1]) / 2 for m in range(12)) / 12
     return np.asarray(np.clip(np.round(yearly * mean, 2), 0, _LARGEST_LTV))
+
+
+def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[str, pl.Series]:
+    limit = standing.days_to_limit
+    found = churn_date(hazards, limit)
+    days = {
+        "predicted_churn_date": found.expected_days,
+        "churn_date_from": found.earliest_days,
+        "churn_date_to": found.latest_days,
+    }
+    return {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
 
 
 def _dates(days: Array, as_of: datetime) -> pl.Series:

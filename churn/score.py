@@ -1,6 +1,6 @@
 """From feature rows to health scores: by the model where there is one, else by the scorecard."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, health_scores
+from churn.health import Judgement, Tier, health_scores
+from churn.health_policy import HealthPolicy
+from churn.levels import risk_levels
 from churn.model import HazardModel
 from churn.scorecard import scorecard
 
 SCORECARD_VERSION = "scorecard-1"
-# Contributions cost 200 times a prediction; nobody reads those of contacts at low risk.
-EXPLAIN_FROM = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,55 +34,102 @@ class ScorecardBasis:
     tenant_median_days: float
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was said of each contact the last time, in the order of the feature rows.
+
+    Attributes:
+        levels: its risk level; None where it had none.
+    """
+
+    levels: Sequence[str | None]
+
+
 def score(
     features: pl.DataFrame,
     scorer: HazardModel | ScorecardBasis,
     *,
     as_of: datetime,
-    connected: Collection[str],
-    explain_from: float = EXPLAIN_FROM,
+    policy: HealthPolicy,
+    before: Before | None = None,
+    explain_all: bool = False,
 ) -> pl.DataFrame:
     """Health scores, one row per feature row, in order; columns as of `health.health_scores`.
+
+    Contributions cost 200 times a prediction, so factors are given where the level is medium or
+    above or has changed, and for everybody only if asked.
 
     Args:
         features: contact_id and the columns of `features.churn_features`, at `as_of`.
         scorer: the tenant's model, or the basis of the scorecard.
         as_of: aware moment of the question.
-        connected: the event types the tenant has ever sent.
-        explain_from: P(churn within 90 days) from which factors are given; 0 for everyone.
+        policy: the tenant's weights and levels.
+        before: for hysteresis and for who has changed.
+        explain_all: whether everybody is explained.
     """
     if isinstance(scorer, HazardModel):
         trained = scorer.trained
         standing = rhythm(
             features, trained.definition, tenant_median_days=trained.tenant_median_days
         )
-        judged = _by_model(features, standing, scorer, explain_from)
+        judged = _by_model(features, standing, scorer)
     else:
         standing = rhythm(features, scorer.definition, tenant_median_days=scorer.tenant_median_days)
-        judged = _by_scorecard(features, standing, explain_from)
-    return health_scores(features, standing, judged, as_of=as_of, connected=connected)
+        judged = _by_scorecard(features, standing)
+    previous = None if before is None else before.levels
+    asked = _asked(judged.hazards, standing, policy, previous, everybody=explain_all)
+    explained = Judgement(
+        judged.tier,
+        judged.version,
+        judged.hazards,
+        _per_row(judged.factors(asked), asked, standing),
+    )
+    return health_scores(
+        features, standing, explained, as_of=as_of, policy=policy, previous=previous
+    )
 
 
-def _by_model(
-    features: pl.DataFrame, standing: Rhythm, model: HazardModel, explain_from: float
-) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    tier: Tier
+    version: str
+    hazards: Hazards
+    factors: Callable[[NDArray[np.int64]], Sequence[Sequence[Factor]]]
+
+
+def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _Judged:
     matrix = matrix_of(features, model.feature_names)
     hazards = model.predict(matrix, standing.days_to_limit)
-    asked = _asked(hazards, standing, explain_from)
-    found = model.factors(matrix[asked], standing.days_to_limit[asked])
-    return Judgement("model", model.digest, hazards, _per_row(found, asked, standing))
+    return _Judged(
+        "model",
+        model.digest,
+        hazards,
+        lambda rows: model.factors(matrix[rows], standing.days_to_limit[rows]),
+    )
 
 
-def _by_scorecard(features: pl.DataFrame, standing: Rhythm, explain_from: float) -> Judgement:
+def _by_scorecard(features: pl.DataFrame, standing: Rhythm) -> _Judged:
     card = scorecard(features, standing)
-    asked = _asked(card.hazards, standing, explain_from)
-    factors = _per_row(card.factors(asked), asked, standing)
-    return Judgement("scorecard", SCORECARD_VERSION, card.hazards, factors)
+    return _Judged("scorecard", SCORECARD_VERSION, card.hazards, card.factors)
 
 
-def _asked(hazards: Hazards, standing: Rhythm, explain_from: float) -> NDArray[np.int64]:
+def _asked(
+    hazards: Hazards,
+    standing: Rhythm,
+    policy: HealthPolicy,
+    previous: Sequence[str | None] | None,
+    *,
+    everybody: bool,
+) -> NDArray[np.int64]:
     """Rows to explain; who has churned by definition needs no model to say why."""
-    return np.flatnonzero((hazards.hazard_90d >= explain_from) & (standing.days_to_limit > 0))
+    levels = np.array(risk_levels(hazards.hazard_90d, policy, previous), dtype=object)
+    wanted = np.isin(levels, ("medium", "high", "critical"))
+    if previous is not None:
+        was = np.array(list(previous), dtype=object)
+        wanted |= (levels != was) & np.array([level is not None for level in was], dtype=np.bool_)
+    if everybody:
+        wanted = ~np.isnan(hazards.hazard_90d)
+    return np.flatnonzero(wanted & (standing.days_to_limit > 0))
 
 
 def _per_row(

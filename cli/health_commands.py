@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.options import AsJson, AsOf, Document, Tenant, moment_of, run_for
-from cli.output import console, errors_told, print_json
+from cli.output import console, errors_told, print_json, progress
 from engine.ids import TenantId
 from services.score_health import score_health
 from services.train_churn import train_churn
@@ -27,6 +27,8 @@ def train_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
         f"({result['training_rows']:,} person-periods, {result['training_events']:,} departures) "
         f"up to {result['trained_until']}"
     )
+    if result["trial"]:
+        console.print(f"{result['status']}: {result['trial']['reason']}", markup=False)
     console.print("tested on the window after that, which it has not seen:")
     for group, horizons in result["out_of_time"].items():
         for days, told in horizons.items():
@@ -42,7 +44,10 @@ def score_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
         moment = moment_of(as_of)
 
     async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
-        return await score_health(connection, runtime, tenant_id, as_of=moment)
+        with progress("Scoring") as advance:
+            return await score_health(
+                connection, runtime, tenant_id, as_of=moment, on_progress=advance
+            )
 
     result = run_for(tenant, use)
     if as_json:

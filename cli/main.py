@@ -4,6 +4,12 @@ import typer
 
 from cli.approvals_commands import approvals
 from cli.audit_command import audit_command
+from cli.churn_commands import (
+    drift_command,
+    report_command,
+    set_definition_command,
+    show_definition_command,
+)
 from cli.database_commands import upgrade_command
 from cli.decide_command import decide_command
 from cli.decision_summary_command import summary_command
@@ -23,11 +29,31 @@ from cli.experiments_commands import (
 )
 from cli.experiments_evaluate_command import evaluate_command
 from cli.health_commands import score_command, train_command
+from cli.health_contact_commands import (
+    at_risk_command,
+    explain_health_command,
+    lift_override_command,
+    override_command,
+    show_health_command,
+)
+from cli.health_settings_commands import (
+    fit_levels_command,
+    fit_weights_command,
+    set_levels_command,
+    set_weights_command,
+    show_settings_command,
+)
 from cli.import_command import import_command
 from cli.insights_command import insights_command
 from cli.keys_command import keys
 from cli.learn_command import learn_command
 from cli.measure_command import measure_command
+from cli.models_commands import (
+    list_models_command,
+    promote_model_command,
+    rollback_model_command,
+    show_model_command,
+)
 from cli.plan_commands import plan
 from cli.policy_commands import (
     policy_machines_command,
@@ -56,6 +82,7 @@ from cli.rules_release_commands import (
     releases_command,
     rollback_command,
 )
+from cli.sentiment_command import sentiment_command
 from cli.serve_command import serve_command
 from cli.what_if_command import what_if_command
 from cli.worker_command import worker_command
@@ -80,6 +107,7 @@ app.command("worker")(worker_command)
 app.command("import")(import_command)
 app.command("train")(train_command)
 app.command("score")(score_command)
+app.command("sentiment")(sentiment_command)
 app.command("decide")(decide_command)
 app.command("learn")(learn_command)
 app.command("measure")(measure_command)
@@ -141,6 +169,36 @@ _rules.command("due")(due_command)
 
 app.add_typer(approvals, name="approvals")
 app.add_typer(plan, name="plan")
+_churn = _group("churn", "How right the predictions were, and whether they still are.")
+_churn.command("report")(report_command)
+_churn.command("drift")(drift_command)
+_definition = typer.Typer(no_args_is_help=True, help="When a contact counts as gone.")
+_churn.add_typer(_definition, name="definition")
+_definition.command("show")(show_definition_command)
+_definition.command("set")(set_definition_command)
+
+_models = _group("models", "Churn models: who serves, who challenged, and going back.")
+_models.command("list")(list_models_command)
+_models.command("show")(show_model_command)
+_models.command("promote")(promote_model_command)
+_models.command("rollback")(rollback_model_command)
+
+_health = _group("health", "Health of contacts: scores, overrides, weights, levels.")
+_health.command("show")(show_health_command)
+_health.command("explain")(explain_health_command)
+_health.command("at-risk")(at_risk_command)
+_health.command("override")(override_command)
+_health.command("lift")(lift_override_command)
+for _name, _text, _set, _fit in (
+    ("weights", "Weights of the parts of health.", set_weights_command, fit_weights_command),
+    ("levels", "Where risk levels begin.", set_levels_command, fit_levels_command),
+):
+    _settings = typer.Typer(no_args_is_help=True, help=_text)
+    _health.add_typer(_settings, name=_name)
+    _settings.command("show")(show_settings_command)
+    _settings.command("set")(_set)
+    _settings.command("fit")(_fit)
+
 app.add_typer(keys, name="keys")
 
 

@@ -165,6 +165,6 @@ def rule_trigger(trigger: str) -> str | None:
     return trigger if trigger in {NIGHTLY, DUE} or "." in trigger else None
 
 
-def run_id_of(tenant_id: TenantId, as_of: datetime) -> UUID:
-    """Return the id of a run over all contacts: that of the same moment is the same."""
-    return UUID(digest_of([str(tenant_id), as_of.isoformat(), "decide"])[:32])
+def run_id_of(tenant_id: TenantId, as_of: datetime, kind: str = "decide") -> UUID:
+    """Return the id of a run over all contacts: that of the same kind and moment is the same."""
+    return UUID(digest_of([str(tenant_id), as_of.isoformat(), kind])[:32])

@@ -19,7 +19,7 @@ from engine.policy.groups import group_name
 from engine.reasons import code
 from engine.slots import SLOT_NAMES
 from services.candidate_trace import CandidateTrace
-from services.evaluate import Evaluated, health_score
+from services.evaluate import Evaluated
 from services.playbook import Playbook
 
 _JSON_COLUMNS = frozenset({"profile", "treatment"})
@@ -149,7 +149,7 @@ def decision_rows(
     }
     trace = CandidateTrace(playbook, evaluated)
     outcomes = _Outcomes(playbook, evaluated)
-    scores = health_score(evaluated.hazards.hazard_90d).tolist()
+    scores = evaluated.health_score.tolist()
     lever_costs = evaluated.decisions.lever_cost_cents.tolist()
     rows = []
     for index, profile in enumerate(evaluated.profiles):

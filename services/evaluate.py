@@ -12,11 +12,9 @@ import numpy as np
 import polars as pl
 
 from bandits.context import context_matrix
-from churn.definition import rhythm
 from churn.feature_rows import FeatureRows
 from churn.features import matrix_of
 from churn.hazards import Hazards
-from churn.scorecard import scorecard
 from engine.candidates import Proposals
 from engine.columns import Bools, Floats
 from engine.decide import Decisions, Moment, decide
@@ -25,6 +23,7 @@ from engine.features.tables import FeatureTables
 from engine.profile import Profile, contacts_of, no_ai
 from engine.treatment import TreatmentPolicy
 from services.attributes import HEALTH_DROP, SCORE_BEFORE
+from services.health_estimate import HealthEstimate, estimate_health
 from services.playbook import Playbook
 from services.propose import matched_one_by_one, matched_together, proposals_of
 from services.treatment import BanditTreatment
@@ -38,12 +37,14 @@ class Evaluated:
     Attributes:
         profiles: as given.
         hazards: NaN where nothing is known of the contact.
+        health_score: (n,) whole points 0 to 100, NaN where no part of it is known.
         context: what the treatment policy read, (n, d).
         decisions: the trace and the outcome.
     """
 
     profiles: Sequence[Profile]
     hazards: Hazards
+    health_score: Floats
     context: Floats
     decisions: Decisions
 
@@ -63,8 +64,9 @@ def evaluate(
     on it; None checks all.
     """
     features = tables.contacts if tables is not None else columns_of(profiles, playbook)
-    hazards = _unless_refused(estimate_hazards(playbook, features), profiles)
-    health = health_columns(hazards, _score_before(profiles, tables))
+    estimate = _unless_refused(estimate_health(playbook, features), profiles)
+    hazards = estimate.hazards
+    health = health_columns(estimate, _score_before(profiles, tables))
     matched = (
         matched_together(playbook.rules, tables, health, trigger)
         if tables is not None
@@ -86,7 +88,7 @@ def evaluate(
         ),
         _treatment(playbook),
     )
-    return Evaluated(profiles, hazards, context, decisions)
+    return Evaluated(profiles, hazards, estimate.score, context, decisions)
 
 
 def _treatment(playbook: Playbook) -> TreatmentPolicy:
@@ -96,26 +98,14 @@ def _treatment(playbook: Playbook) -> TreatmentPolicy:
     return TrialTreatment(bandits, playbook.trials, playbook.actions)
 
 
-def estimate_hazards(playbook: Playbook, features: FeatureRows) -> Hazards:
-    """Return P(churn) within 30 to 120 days of each row: by the model, else by the scorecard."""
-    model = playbook.model
-    if model is None:
-        usual = playbook.definition.usual_interval_days
-        standing = rhythm(features, playbook.definition, tenant_median_days=usual)
-        return scorecard(features, standing).hazards
-    standing = rhythm(
-        features, playbook.definition, tenant_median_days=model.trained.tenant_median_days
-    )
-    return model.predict(matrix_of(features, model.feature_names), standing.days_to_limit)
-
-
-def _unless_refused(hazards: Hazards, profiles: Sequence[Profile]) -> Hazards:
+def _unless_refused(estimate: HealthEstimate, profiles: Sequence[Profile]) -> HealthEstimate:
     """Who refused machines that learn is not estimated: no rule reads their health."""
     refused = no_ai(profiles)
     if not refused.any():
-        return hazards
-    told = {each.name: getattr(hazards, each.name) for each in fields(hazards)}
-    return Hazards(**{name: np.where(refused, np.nan, values) for name, values in told.items()})
+        return estimate
+    told = {each.name: getattr(estimate.hazards, each.name) for each in fields(estimate.hazards)}
+    hazards = Hazards(**{name: np.where(refused, np.nan, v) for name, v in told.items()})
+    return HealthEstimate(hazards, np.where(refused, np.nan, estimate.score))
 
 
 def _carried(playbook: Playbook, profiles: Sequence[Profile], proposals: Proposals) -> Bools:
@@ -138,12 +128,12 @@ def _number(value: Scalar) -> float:
     return math.nan if value is None or isinstance(value, str) else float(value)
 
 
-def health_columns(hazards: Hazards, before: Floats | None = None) -> dict[str, Floats]:
+def health_columns(estimate: HealthEstimate, before: Floats | None = None) -> dict[str, Floats]:
     """Return what rules read of health, by the names of fields; NaN where it is not known.
 
     `before` is the score of two weeks ago, by which its fall is told.
     """
-    score = health_score(hazards.hazard_90d)
+    hazards, score = estimate.hazards, estimate.score
     return {
         "health.hazard_30d": hazards.hazard_30d,
         "health.hazard_60d": hazards.hazard_60d,
@@ -170,11 +160,6 @@ def with_health(frame: pl.DataFrame, health: Mapping[str, Floats]) -> pl.DataFra
     return frame.with_columns(
         pl.Series(name, values, nan_to_null=True) for name, values in health.items()
     )
-
-
-def health_score(hazard_90d: Floats) -> Floats:
-    """Return health from 0 to 100, whole points: what is left of certainty to stay 90 days."""
-    return np.asarray(np.round(100.0 * (1.0 - hazard_90d)))
 
 
 def _context(features: FeatureRows, hazards: Hazards) -> Floats:

@@ -13,9 +13,10 @@ from rules.feature_words import feature_value_words, feature_words, threshold_wo
 from rules.vocabulary import Vocabulary
 from services.counterfactual import World
 from services.decision_rows import Recorded
-from services.evaluate import columns_of, estimate_hazards, health_columns, score_before
+from services.evaluate import columns_of, health_columns, score_before
 from services.explain_rule import part_words
 from services.flips import flips
+from services.health_estimate import estimate_health
 from services.reason_words import money, name_of, reason_words, stage_words
 
 _MOST_FLIPS = 5
@@ -46,8 +47,8 @@ def explanation(
 
 def rule_row(world: World) -> dict[str, Scalar]:
     """Return what rules read of the contact in this world, estimates of health among it."""
-    hazards = estimate_hazards(world.playbook, columns_of([world.profile], world.playbook))
-    columns = health_columns(hazards, score_before([world.profile.row]))
+    estimate = estimate_health(world.playbook, columns_of([world.profile], world.playbook))
+    columns = health_columns(estimate, score_before([world.profile.row]))
     health = {name: float(values[0]) for name, values in columns.items()}
     known = {name: value for name, value in health.items() if not isnan(value)}
     return {**world.profile.row, **known}

@@ -25,6 +25,7 @@ from services.import_reading import Source, file_digest, open_source
 from services.import_rejects import RejectsFile
 from services.import_rows import Prepared, prepare
 from services.import_writing import Counts, write_chunk
+from services.rate_texts import rate_texts
 from store import imports, tenants
 from store.database import Database
 from store.imports import ImportProgress
@@ -119,6 +120,8 @@ async def import_file(
     if not summary.done_before:
         summary.resumed_after_row = progress.rows_done
         await _import_rows(database, order, source, progress, summary, on_progress or _silent)
+    if summary.counts.inserted["activity"]:
+        await rate_texts(database, tenant_id, now=None)
     summary.seconds = time.perf_counter() - started
     return summary
 

@@ -103,6 +103,7 @@ KINDS: Table[str, Shape] = {
             "subject": "text",
             "amount": "cents",
             "starts_at": "time",
+            "value": "number",
         },
         required=("type", "occurred_at"),
         references=("contact",),

@@ -15,7 +15,8 @@ from engine.features.subjects import SubjectRow, subjects_of
 from engine.ids import ContactId
 from engine.profile import Profile
 from services.contact_history import known_at
-from services.evaluate import columns_of, estimate_hazards, health_columns, score_before
+from services.evaluate import columns_of, health_columns, score_before
+from services.health_estimate import estimate_health
 from services.playbook import Playbook
 from services.profiles import one_profile
 from store.profiles import get_profile_row
@@ -112,7 +113,7 @@ async def known_contact(
 
 
 def _health(playbook: Playbook, profile: Profile) -> dict[str, Scalar]:
-    hazards = estimate_hazards(playbook, columns_of([profile], playbook))
-    columns = health_columns(hazards, score_before([profile.row]))
+    estimate = estimate_health(playbook, columns_of([profile], playbook))
+    columns = health_columns(estimate, score_before([profile.row]))
     values = {name: float(column[0]) for name, column in columns.items()}
     return {name: None if isnan(value) else value for name, value in values.items()}

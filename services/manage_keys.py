@@ -25,6 +25,7 @@ SCOPES = (
     "decisions:read",
     "events:write",
     "contacts:read",
+    "health:write",
     "rules:read",
     "rules:write",
     "approvals:read",

@@ -17,7 +17,8 @@ from rules.frame import rule_columns
 from rules.spells import SPELL_SCHEMA, Divided, Past, divided, frame_at, spells
 from services.attributes import HEALTH_PREFIX
 from services.consent_held import Ledger, consent_held
-from services.evaluate import estimate_hazards, health_columns, with_health
+from services.evaluate import health_columns, with_health
+from services.health_estimate import estimate_health
 from services.playbook import Playbook, event_types
 from services.profiles import attribute_columns, zoned
 from store.profiles import list_consents, list_contacts
@@ -173,7 +174,7 @@ def features_at(nights: PastNights, pairs: pl.DataFrame, kind: str = CONTACT) ->
     specs = list({spec.name: spec for spec in (*playbook.specs, *playbook.rules.features)}.values())
     frame = frame_at(pairs, nights.past, specs, kind)
     return with_health(
-        frame.drop(_HEALTH, strict=False), health_columns(estimate_hazards(playbook, frame))
+        frame.drop(_HEALTH, strict=False), health_columns(estimate_health(playbook, frame))
     )
 
 

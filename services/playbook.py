@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.state import PolicyState, load_state
 from churn import artifact
-from churn.definition import ChurnDefinition, industry_definition
+from churn.definition import ChurnDefinition
 from churn.features import churn_features, distinct
+from churn.health_policy import HealthPolicy
 from churn.model import HazardModel
 from engine.actions import ActionColumns
 from engine.chance import salt
@@ -35,10 +36,12 @@ from services.attributes import (
     attributes_of,
     is_from_health,
 )
+from services.churn_definition import tenant_definition
 from services.policy_numbers import ensure_policy, policy_numbers, shipped
 from services.rules_in_force import ensure_rules, stored_rules
 from services.tenant_settings import TenantSettings, parse_settings
 from services.trial_treatment import Trial
+from store.health_settings import find_health_settings_json
 from store.playbooks import Versions, find_model, find_policy_state, get_versions
 
 _KEPT = 64  # of each kind in the process; the largest, a model, is about 2 MB
@@ -74,6 +77,7 @@ class Playbook:
         specs: every feature that rules, health model and policy read from history.
         attributes: what is taken from the CRM's rows of contact and account, and from the tenant.
         event_types: what `specs` count and subjects are opened by; nothing else need be loaded.
+        health: weights and levels of health scores.
         model: None: the scorecard serves, and `tier_note` says why.
         actions: with the effect that the bandit state's counts give.
         seed: salts the treatment's draws; stands on every decision.
@@ -98,6 +102,7 @@ class Playbook:
     state_version: int
     seed: int
     trials: Mapping[str, Trial] = field(default_factory=dict)
+    health: HealthPolicy = field(default_factory=HealthPolicy)
 
     @property
     def household_types(self) -> tuple[str, ...]:
@@ -109,8 +114,7 @@ class Playbook:
     @property
     def told_by(self) -> tuple[str, ...]:
         """Event types whose properties tell something of a subject."""
-        named = {t for spec in self.specs if spec.property is not None for t in spec.types}
-        return tuple(sorted(named))
+        return property_types(self.specs)
 
     def holidays(self, as_of: datetime) -> frozenset[date] | None:
         """Return the tenant's public holidays around a moment; None if they are not known."""
@@ -162,6 +166,7 @@ async def playbook_for_replay(
 ) -> Playbook:
     """Return the playbook made of the versions that a stored decision names."""
     now = await get_versions(connection, datetime.fromisoformat(str(decision["as_of"])))
+    decided_at = datetime.fromisoformat(str(decision["decided_at"]))
     model = decision["model_digest"]
     named = replace(
         now,
@@ -170,6 +175,7 @@ async def playbook_for_replay(
         model_too_new=False,
         policy_state_version=int(str(decision["policy_state_version"])),
         policy_digest=str(decision["policy_data_digest"]),
+        health_json=await find_health_settings_json(connection, decided_at),
     )
     return await playbook_of(connection, tenant_id, named)
 
@@ -206,7 +212,7 @@ async def playbook_with(
     definition = (
         model.trained.definition
         if model is not None
-        else industry_definition(versions.industry or "", settings.visit_types)
+        else tenant_definition(versions.industry, settings)
     )
     policy = await policy_in_force(connection, tenant_id, versions)
     state = arms_known(await _state_of(connection, versions, policy), rules.rule_set)
@@ -230,6 +236,7 @@ async def playbook_with(
         attributes=attributes,
         event_types=event_types(from_history, rules.subject_kinds),
         definition=definition,
+        health=health_policy(versions.health_json),
         model=model,
         model_digest=versions.model_digest if model is not None else None,
         tier_note=note,
@@ -257,6 +264,11 @@ async def policy_in_force(
     return await policy_numbers(connection, digest)
 
 
+def health_policy(health_json: str | None) -> HealthPolicy:
+    """Return the weights and levels stored as JSON text; the start values if nothing is."""
+    return HealthPolicy() if health_json is None else HealthPolicy(**orjson.loads(health_json))
+
+
 def shipped_policy() -> PolicyData:
     """Return the product's own numbers."""
     return shipped().settings
@@ -271,6 +283,11 @@ def event_types(specs: Sequence[Feature], kinds: Sequence[SubjectKind] = ()) -> 
     }
     named |= {name for kind in kinds for name in (*kind.opened_by, *kind.closed_by)}
     return tuple(sorted(named - {""}))
+
+
+def property_types(specs: Sequence[Feature]) -> tuple[str, ...]:
+    """Return the event types whose properties these features read, sorted."""
+    return tuple(sorted({t for spec in specs if spec.property is not None for t in spec.types}))
 
 
 async def rules_of(connection: AsyncConnection, digest: str) -> CompiledRules:
@@ -302,9 +319,20 @@ async def _model_of(
         return None, f"scorecard: the model {digest[:12]} is not stored any more"
     try:
         model = HazardModel(artifact.load(stored, expected_digest=digest))
+        _check_features(model)
     except ModelUnusable as error:
         return None, f"scorecard: {error.message}"
     return _models.put(digest, model), "model"
+
+
+def _check_features(model: HazardModel) -> None:
+    computed = {spec.name for spec in churn_features(model.trained.definition)}
+    missing = [name for name in model.feature_names if name not in computed]
+    if missing:
+        raise ModelUnusable(
+            f"the model reads what is not computed any more: {', '.join(missing[:3])}.",
+            hint="Train again.",
+        )
 
 
 async def _state_of(

@@ -50,6 +50,7 @@ class TenantSettings:
             means no.
         channels: for messages, that are set up; SMS needs a gateway, so it is off by default.
         paused: nothing is sent.
+        churn: what the tenant has set of its definition of churn, see `churn_definition`.
         holidays: whose public holidays the tenant keeps, e.g. 'US' or 'US-TX'; None if not set.
         attributes: what rules may read as tenant.<name>.
     """
@@ -61,6 +62,7 @@ class TenantSettings:
     implied_consent: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[str, ...] = ("email",)
     paused: bool = False
+    churn: Mapping[str, Any] = field(default_factory=dict)
     holidays: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,6 +80,7 @@ def parse_settings(settings_json: str, *, name: str, industry: str | None) -> Te
         implied_consent=_implied(stored.get("implied_consent") or {}),
         channels=tuple(stored.get("channels", ("email",))),
         paused=bool(stored.get("paused", False)),
+        churn=dict(stored.get("churn") or {}),
         holidays=stored.get("holidays") or None,
         attributes={**(stored.get("attributes") or {}), "name": name, "industry": industry},
     )

@@ -24,12 +24,12 @@ from rules.agreement import Difference, Sampled, differences
 from services.decision_rows import digest_of
 from services.evaluate import (
     columns_of,
-    estimate_hazards,
     health_columns,
     score_before,
     with_health,
 )
 from services.halt_rules import halt_rules
+from services.health_estimate import estimate_health
 from services.playbook import Playbook, playbook_at
 from services.profiles import one_profile, some_profiles
 from services.wiring import Runtime
@@ -143,9 +143,9 @@ async def _compare(
             owner, own = await _alone(connection, playbook, ContactId(UUID(contact_id)), as_of)
             alone.append(owner)
             subjects += own
-    hazards = estimate_hazards(playbook, part.tables.contacts)
+    estimate = estimate_health(playbook, part.tables.contacts)
     before = score_before([profile.row for profile in part.profiles])
-    contacts = with_health(part.tables.contacts, health_columns(hazards, before))
+    contacts = with_health(part.tables.contacts, health_columns(estimate, before))
     order = pl.Series("contact_id", [each.contact_id for each in alone], dtype=pl.String)
     together = pl.DataFrame([order]).join(
         contacts, on="contact_id", how="left", maintain_order="left"
@@ -198,8 +198,8 @@ async def _alone(
 
 
 def _health(playbook: Playbook, profile: Profile) -> dict[str, Scalar]:
-    hazards = estimate_hazards(playbook, columns_of([profile], playbook))
-    columns = health_columns(hazards, score_before([profile.row]))
+    estimate = estimate_health(playbook, columns_of([profile], playbook))
+    columns = health_columns(estimate, score_before([profile.row]))
     return {name: float(values[0]) for name, values in columns.items()}
 
 

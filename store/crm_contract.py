@@ -138,8 +138,16 @@ COLUMNS_USED: Mapping[str, Mapping[str, str]] = {
         "campaign_id": "uuid",
         "contact_id": "uuid",
         "status": _TEXT,
+        "joined_at": _TIME,
     },
-    "notifications": {"tenant_id": "uuid", "user_id": "uuid", "title": _TEXT},
+    "notifications": {
+        "tenant_id": "uuid",
+        "user_id": "uuid",
+        "title": _TEXT,
+        "message": "text",
+        "notification_type": _TEXT,
+        "entity_type": _TEXT,
+    },
 }
 
 

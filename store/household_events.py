@@ -20,7 +20,7 @@ _OTHERS = f"""
    AND (m.created_at IS NULL OR m.created_at <= cast(:known AS timestamp))
 """
 _EVENTS = text(f"""
-  SELECT e.contact_id::text, e.type, e.occurred_at FROM keepwell.events e
+  SELECT e.contact_id::text, e.type, e.occurred_at FROM keepwell.history e
    WHERE e.contact_id IN (SELECT m.id {_OTHERS}) AND e.type = ANY(:types)
      AND e.occurred_at <= :as_of AND e.known_at <= :as_of AND e.occurred_at > :since
 """)

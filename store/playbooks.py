@@ -23,6 +23,7 @@ class Versions:
         settings_json: the tenant's settings as JSON text.
         policy_digest: of the newest version of the policy's numbers; None without one.
         shipped_digest: of the product's numbers that version stands on.
+        health_json: the newest weights and levels of health as JSON text; None without any.
         tenant_name: for messages.
         industry: e.g. healthcare; None if unset.
         experiments: that run at that moment: name, action, arms.
@@ -38,6 +39,7 @@ class Versions:
     experiments: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     policy_digest: str | None = None
     shipped_digest: str | None = None
+    health_json: str | None = None
 
 
 # one row
@@ -50,6 +52,8 @@ VERSIONS_SQL = f"""
                WHERE policy = 'treatment' AND effective_at <= :as_of), 0) AS policy_version,
     p.digest AS policy_digest, p.shipped_digest,
     coalesce((SELECT settings::text FROM keepwell.tenant_settings), '{{}}') AS settings_json,
+    (SELECT settings::text FROM keepwell.health_settings
+      ORDER BY version DESC LIMIT 1) AS health_json,
     t.name AS tenant_name, t.industry,
     (SELECT json_agg(json_build_array(name, action, arms) ORDER BY name)
        FROM keepwell.experiments
@@ -97,6 +101,7 @@ def versions_from(row: str | None, as_of: datetime) -> Versions:
         ),
         policy_digest=found["policy_digest"],
         shipped_digest=found["shipped_digest"],
+        health_json=found["health_json"],
     )
 
 

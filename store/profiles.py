@@ -69,7 +69,7 @@ CONTACT_SQL = f"""
     (SELECT coalesce(json_agg(json_build_array(e.type, {microseconds("e.occurred_at")},
               e.amount_cents, e.subject, {microseconds("e.starts_at")}, e.value,
               CASE WHEN e.properties <> '{{}}' THEN e.properties::text END)), '[]')::text
-       FROM keepwell.events e
+       FROM keepwell.history e
       WHERE e.contact_id = c.id AND e.occurred_at <= :as_of AND e.occurred_at > :since
         AND e.known_at <= :as_of) AS events,
     (SELECT coalesce(json_agg(json_build_array(s.channel, s.purpose, s.status)), '[]')::text
@@ -252,7 +252,7 @@ async def list_events(
     told = "CASE WHEN type = ANY({told_by}) AND properties <> '{{}}' THEN properties::text END"
     query = f"""SELECT contact_id::text, type, {microseconds("occurred_at")}, amount_cents, subject,
                        {microseconds("starts_at")}, value, {told if told_by else "NULL"}
-                  FROM keepwell.events
+                  FROM keepwell.history
                  WHERE occurred_at <= {{as_of}} AND known_at <= {{as_of}}
                    AND occurred_at > {{since}} AND contact_id IS NOT NULL
                    AND type = ANY({{types}}) {_among("contact_id", ids)}"""

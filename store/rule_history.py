@@ -41,7 +41,7 @@ async def list_past_events(
     properties = ", properties::text" if with_properties else ""
     query = f"""SELECT contact_id::text, type, {microseconds("occurred_at")}, amount_cents, subject,
                        {microseconds("starts_at")}, value, {microseconds("known_at")}{properties}
-                  FROM keepwell.events
+                  FROM keepwell.history
                  WHERE occurred_at <= {{until}} AND known_at <= {{until}}
                    AND occurred_at > {{oldest}} AND contact_id IS NOT NULL
                    AND type = ANY({{types}}) {_sampled("contact_id", share)}"""
@@ -125,7 +125,7 @@ async def list_event_counts(connection: AsyncConnection, as_of: datetime) -> lis
     rows = await connection.execute(
         text(
             "SELECT type, count(*), count(DISTINCT contact_id), max(occurred_at) "
-            "FROM keepwell.events WHERE occurred_at <= :as_of AND known_at <= :as_of "
+            "FROM keepwell.history WHERE occurred_at <= :as_of AND known_at <= :as_of "
             "GROUP BY type ORDER BY type"
         ),
         {"as_of": as_of},

@@ -9,6 +9,12 @@ from engine.ids import TenantId
 from services.audit_policy import audit_tonight
 from services.decide_tonight import decide_tonight
 from services.forget_answers import forget_answers
+from services.health_tonight import (
+    drift_tonight,
+    retrain_tonight,
+    score_tonight,
+    texts_tonight,
+)
 from services.keep_insights import keep_insights_tonight
 from services.verify_rules import verify_tonight
 from services.wiring import Runtime
@@ -31,6 +37,10 @@ JOBS: Sequence[tuple[str, Job]] = (
     ("audit", audit_tonight),
     ("forget answers", forget_answers),
     ("insights", keep_insights_tonight),
+    ("texts", texts_tonight),
+    ("retrain", retrain_tonight),
+    ("health", score_tonight),
+    ("drift", drift_tonight),
 )
 
 

@@ -1,4 +1,4 @@
-"""Read a contact and how it fares."""
+"""Read a contact."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -6,9 +6,8 @@ from fastapi.responses import Response
 from api.answers import answer
 from api.dependencies import ContactName, ReadsContactsCall
 from api.experiment_documents import Insights
-from api.shapes import Contact, Health
+from api.shapes import Contact
 from services.show_contact import show_contact
-from services.show_health import show_health
 from services.show_insights import show_insights
 
 router = APIRouter(prefix="/v1/contacts", tags=["contacts"])
@@ -18,12 +17,6 @@ router = APIRouter(prefix="/v1/contacts", tags=["contacts"])
 async def read_contact(call: ReadsContactsCall, contact: ContactName) -> Response:
     """Return who the contact is and which channels the CRM leaves open."""
     return answer(await show_contact(call.connection, call.tenant_id, contact))
-
-
-@router.get("/{contact}/health", summary="Read a contact's health", response_model=Health)
-async def read_health(call: ReadsContactsCall, contact: ContactName) -> Response:
-    """Return the latest health score with its reasons, and up to 30 earlier ones."""
-    return answer(await show_health(call.connection, call.tenant_id, contact))
 
 
 @router.get("/{contact}/insights", summary="How a contact is reached best", response_model=Insights)

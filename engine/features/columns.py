@@ -18,6 +18,15 @@ from engine.features.column_dates import (
     months_since_first,
     months_since_last,
 )
+from engine.features.column_habits import (
+    day_gaps,
+    distinct_count,
+    interval_spread,
+    mean_change,
+    median_lead_days,
+    season_count,
+    top_share,
+)
 from engine.features.column_history import (
     Batch,
     Flags,
@@ -134,16 +143,7 @@ def _interval_ratio(batch: Batch, spec: Feature) -> pl.Series:
 
 def _usual_interval(batch: Batch, types: tuple[str, ...]) -> tuple[Floats, Flags]:
     """Median gap in days between distinct local days with an event; known if there is a gap."""
-
-    def compute() -> tuple[Floats, Flags]:
-        family = batch.family(types)
-        days = (batch.now[family.rows] - family.ages) // DAY_US
-        order = np.lexsort((days, family.rows))
-        rows, gaps = family.rows[order][1:], np.diff(days[order])
-        within = (np.diff(family.rows[order]) == 0) & (gaps > 0)
-        return batch.median(rows[within], gaps[within])
-
-    return batch.once(("usual interval", types), compute)
+    return batch.once(("usual interval", types), lambda: batch.median(*day_gaps(batch, types)))
 
 
 def _share(batch: Batch, spec: Feature) -> pl.Series:
@@ -217,6 +217,12 @@ _COLUMNS: dict[Kind, Callable[[Batch, Feature], pl.Series]] = {
     "last_value": _last_value,
     "mean_value": _mean_value,
     "value_change": _value_change,
+    "mean_change": mean_change,
+    "interval_spread": interval_spread,
+    "median_lead_days": median_lead_days,
+    "season_count": season_count,
+    "distinct_count": distinct_count,
+    "top_share": top_share,
     "open_count": open_count,
     "oldest_open_days": oldest_open_days,
     "median_latency_days": median_latency_days,

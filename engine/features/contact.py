@@ -18,6 +18,14 @@ from engine.features.contact_dates import (
     months_since_first,
     months_since_last,
 )
+from engine.features.contact_habits import (
+    distinct_count,
+    interval_spread,
+    mean_change,
+    median_lead_days,
+    season_count,
+    top_share,
+)
 from engine.features.contact_history import MILLION, History, HistoryEvent, Moment, moments_of
 from engine.features.spec import CONTACT, Feature, Kind, Scalar
 from engine.features.wall_clock import DAY_US, wall_us
@@ -207,6 +215,12 @@ _COMPUTE: dict[Kind, Callable[[History, Feature], Scalar]] = {
     "last_value": _last_value,
     "mean_value": _mean_value,
     "value_change": _value_change,
+    "mean_change": mean_change,
+    "interval_spread": interval_spread,
+    "median_lead_days": median_lead_days,
+    "season_count": season_count,
+    "distinct_count": distinct_count,
+    "top_share": top_share,
     "open_count": _open_count,
     "oldest_open_days": _oldest_open_days,
     "median_latency_days": _median_latency_days,

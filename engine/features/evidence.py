@@ -29,7 +29,7 @@ def _all(history: History, spec: Feature) -> Sequence[Moment]:
 
 def _windowed(history: History, spec: Feature) -> Sequence[Moment]:
     types = tuple(dict.fromkeys((*spec.types, *spec.of_types)))
-    halves = 2 if spec.kind == "trend" else 1
+    halves = 2 if spec.kind in {"trend", "mean_change"} else 1
     limit = None if spec.window_days is None else halves * spec.window_days * DAY_US
     return [m for m in history.moments(types) if limit is None or m.age <= limit]
 
@@ -92,6 +92,10 @@ _CHOSEN: dict[Kind, Callable[[History, Feature], Sequence[Moment]]] = {
     "share": _windowed,
     "trend": _windowed,
     "mean_value": _windowed,
+    "mean_change": _windowed,
+    "median_lead_days": _windowed,
+    "distinct_count": _windowed,
+    "top_share": _windowed,
     "days_since_last": _newest,
     "months_since_last": _newest,
     "months_since_last_up": _newest,

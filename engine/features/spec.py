@@ -35,6 +35,12 @@ Kind = Literal[
     "last_value",  # number of the newest event that carries one; None without
     "mean_value",  # mean number of the events in the window that carry one; None without
     "value_change",  # that of the newest minus that of the one before it; None if < 2 carry one
+    "mean_change",  # that mean minus the mean of the window before it; None without one of them
+    "interval_spread",  # mean distance of gaps from their median, in medians; None if < 3 days
+    "median_lead_days",  # median days from an event to its `starts_at`, never below 0
+    "season_count",  # int: events in the `window_days` that followed this day a year (365 d) ago
+    "distinct_count",  # int: different texts under `property` in the window; None if never said
+    "top_share",  # share of the most frequent of these texts; None if none is in the window
     "open_count",  # int: subjects that an event of `types` in the window opened and nothing closed
     "oldest_open_days",  # age of the oldest such event, days with fraction; None if none is open
     "median_latency_days",  # median days from an event of `types` to its answer, see `of_types`

@@ -13,6 +13,7 @@ from datetime import date
 from math import ceil, floor
 
 from engine.features.contact_dates import in_year, iso_date
+from engine.features.contact_habits import YEAR_DAYS
 from engine.features.outlook import Dated, Outlook
 from engine.features.properties import property_in
 from engine.features.spec import Feature, Kind
@@ -96,11 +97,16 @@ def turning_points(
 
 # ---------------------------------------------------------------------------------- windows
 
+_TWO_WINDOWS = frozenset({"trend", "mean_change"})
+
 
 def _leaving(view: View) -> Iterator[int]:
     """An event is in the window at exactly its length, and out a microsecond later."""
     days = view.spec.window_days
-    lengths = () if days is None else (days, 2 * days) if view.spec.kind == "trend" else (days,)
+    halves = 2 if view.spec.kind in _TWO_WINDOWS else 1
+    lengths = () if days is None else tuple(days * (n + 1) for n in range(halves))
+    if view.spec.kind == "season_count":
+        lengths = (YEAR_DAYS - (days or 0), YEAR_DAYS)
     for dated in view.events:
         for length in lengths:
             yield dated.wall + length * DAY_US + 1
@@ -306,6 +312,11 @@ _WALLS: dict[Kind, Callable[[View], Iterator[int]]] = {
     "share": _leaving,
     "trend": _leaving,
     "mean_value": _leaving,
+    "mean_change": _leaving,
+    "median_lead_days": _leaving,
+    "season_count": _leaving,
+    "distinct_count": _leaving,
+    "top_share": _leaving,
     "open_count": _leaving,
     "median_latency_days": _leaving,
     "oldest_open_days": _open_age,

@@ -16,6 +16,7 @@ from bandits.selection import VARIANT_PREFIX
 from bandits.state import PolicyState
 from churn.definition import industry_definition
 from churn.features import churn_features, distinct
+from churn.health_policy import HealthPolicy
 from churn.model import HazardModel
 from engine.actions import CHANNELS
 from engine.features.contact import HistoryEvent, features_of
@@ -69,6 +70,7 @@ def make_playbook(*, model: HazardModel | None = None, observations: int = 0) ->
         attributes=attributes_of(specs, rules.rule_set.vocabulary),
         event_types=event_types(from_history, rules.subject_kinds),
         definition=HEALTHCARE if model is None else model.trained.definition,
+        health=HealthPolicy(),
         model=model,
         model_digest=None if model is None else "0" * 64,
         tier_note="",

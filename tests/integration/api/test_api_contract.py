@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api import shapes
+from api import health_shapes, shapes
 from api.openapi import PUBLIC
 
 pytestmark = pytest.mark.integration
@@ -51,7 +51,9 @@ async def test_answers_have_the_shapes_that_the_document_promises(client, key, c
         (await client.get(decision, headers=key), shapes.Decision),
         (await client.post(f"{decision}/replay", headers=key), shapes.Replay),
         (await client.get(base, headers=key), shapes.Contact),
-        (await client.get(f"{base}/health", headers=key), shapes.Health),
+        (await client.get(f"{base}/health", headers=key), health_shapes.Health),
+        (await client.get("/v1/health/at-risk", headers=key), health_shapes.AtRisk),
+        (await client.get("/v1/health/settings", headers=key), health_shapes.HealthSettings),
         (await client.post("/v1/events", json=event, headers=key), shapes.EventResult),
         (
             await client.post("/v1/events:batch", json={"events": [event]}, headers=key),

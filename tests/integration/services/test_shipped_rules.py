@@ -29,7 +29,8 @@ from rules.includes import PACKS
 from rules.merged import merge_rule_sets
 from services.attributes import HEALTH_PREFIX
 from services.decision_rows import Recorded, decision_rows
-from services.evaluate import columns_of, estimate_hazards, evaluate, health_columns, score_before
+from services.evaluate import columns_of, evaluate, health_columns, score_before
+from services.health_estimate import estimate_health
 from services.playbook import Playbook, playbook_with
 from services.profiles import Part, one_profile, some_profiles
 from services.propose import Matched, matched_one_by_one, matched_together
@@ -173,8 +174,8 @@ def holidays_of(playbook: Playbook, listed: list[Example]) -> dict[str, Any]:
 def proposals(
     playbook: Playbook, alone: list[Profile], tables: FeatureTables, examples: list[Example]
 ) -> dict[str, set[tuple[int, str, str]]]:
-    hazards = estimate_hazards(playbook, columns_of(alone, playbook))
-    health = health_columns(hazards, score_before([profile.row for profile in alone]))
+    estimate = estimate_health(playbook, columns_of(alone, playbook))
+    health = health_columns(estimate, score_before([profile.row for profile in alone]))
     for number, example in enumerate(examples):
         for name, value in example.health.items():
             health[name] = health[name].copy()

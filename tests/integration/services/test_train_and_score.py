@@ -4,17 +4,37 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+import orjson
 import pytest
 
 from embedded.servers import EmbeddedServers
-from engine.errors import ContactNotFound, TooFewData
+from engine.errors import ContactNotFound, InvalidInput, TooFewData
+from services.churn_report import churn_report
 from services.clock import Clock
+from services.model_registry import (
+    ModelNotBetter,
+    ModelNotFound,
+    promote_model,
+    roll_back_model,
+    show_model,
+)
+from services.override_health import OverrideNotFound, lift_override, override_health
 from services.score_health import score_health
+from services.set_health import (
+    Author,
+    fit_health_levels,
+    fit_health_weights,
+    set_weights,
+    show_health_settings,
+)
 from services.settings import Settings
+from services.show_at_risk import AtRiskAsked, show_at_risk
 from services.show_health import show_health
 from services.train_churn import train_churn
+from services.watch_drift import monthly_drift, watch_drift
 from services.wiring import Runtime
 from store.database import Database
+from store.health_overrides import NewOverride
 from store.health_scores import list_health_scores
 from tests.factories.practice import Practice, forget_playbooks, open_practice
 from tests.unit.churn.small_business import make_business
@@ -97,6 +117,11 @@ async def test_training_makes_a_champion_and_tells_how_good_it_is(trained, model
     assert ("model", model["digest"]) in {(line["entity"], line["entity_id"]) for line in lines}
 
 
+async def promoted(practice: Practice, digest: str, **how: object) -> dict:
+    async with practice.transaction() as connection:
+        return await promote_model(connection, practice.tenant_id, digest, by="ada", **how)
+
+
 async def test_another_model_retires_the_champion_whose_decisions_still_replay(trained, model):
     contacts = await some_contacts(trained, 20)
     by_the_first = [await trained.decide(contact) for contact in contacts]
@@ -105,6 +130,15 @@ async def test_another_model_retires_the_champion_whose_decisions_still_replay(t
             connection, trained.runtime, trained.tenant_id, as_of=trained.now() - 8 * DAY
         )
     assert other["digest"] != model["digest"]
+    # whichever came out better of two so much alike: here nobody has compared them
+    trained.tamper("UPDATE keepwell.models SET status = 'challenger', promoted_at = NULL "
+                   "WHERE tenant_id = %s", trained.tenant_id)  # fmt: skip
+    trained.tamper("UPDATE keepwell.models SET status = 'champion', promoted_at = now() "
+                   "WHERE digest = %s", model["digest"])  # fmt: skip
+    trained.tamper("DELETE FROM keepwell.model_trials WHERE challenger = %s", other["digest"])
+    with pytest.raises(ModelNotBetter, match="never compared"):
+        await promoted(trained, other["digest"])
+    await promoted(trained, other["digest"][:12], anyway=True, reason="to see it at work")
     by_the_other = [await trained.decide(contact) for contact in contacts]
     assert {each["versions"]["model_digest"] for each in by_the_other} == {other["digest"]}
     assert [each["health"] for each in by_the_other] != [each["health"] for each in by_the_first]
@@ -112,11 +146,19 @@ async def test_another_model_retires_the_champion_whose_decisions_still_replay(t
     for decided in by_the_first:
         assert (await trained.replay(decided["id"]))["verdict"] == "identical"
     async with trained.transaction() as connection:
-        await train_churn(connection, trained.runtime, trained.tenant_id)
+        back = await roll_back_model(connection, trained.tenant_id, by="ada", reason="seen")
+    assert (back["digest"], back["instead_of"]) == (model["digest"], other["digest"])
     rows = await trained.rows("SELECT digest, status FROM keepwell.models")
     assert {row["digest"]: row["status"] for row in rows} == {
-        model["digest"]: "champion", other["digest"]: "retired",
+        model["digest"]: "champion", other["digest"]: "challenger",
     }  # fmt: skip
+    async with trained.transaction() as connection:
+        with pytest.raises(ModelNotFound):  # one taken back is not gone back to
+            await roll_back_model(connection, trained.tenant_id, by="ada")
+        shown = await show_model(connection, model["digest"][:8])
+    assert shown["trials"][0]["result"]["reason"].startswith("the first model")
+    assert shown["facts"]["data_until"] == model["data_until"]
+    assert shown["features"]
 
 
 async def test_decisions_use_the_champion_and_replay_after_a_restart(trained, model):
@@ -216,11 +258,9 @@ async def test_a_corrupt_model_gives_way_to_the_scorecard_and_the_replay_tells(t
 
 
 async def test_a_whole_model_under_the_name_of_another_gives_way_too(trained, model):
-    async with trained.transaction() as connection:
-        other = await train_churn(
-            connection, trained.runtime, trained.tenant_id, as_of=trained.now() - 8 * DAY
-        )
-        await train_churn(connection, trained.runtime, trained.tenant_id)
+    (other,) = await trained.rows(
+        "SELECT digest FROM keepwell.models WHERE digest <> :d LIMIT 1", d=model["digest"]
+    )
     trained.tamper(
         "UPDATE keepwell.models SET artefact = CASE digest WHEN %s THEN "
         "(SELECT artefact FROM keepwell.models WHERE digest = %s) ELSE artefact END",
@@ -263,3 +303,109 @@ async def test_health_of_others_is_not_shown(practice, trained):
 
 async def test_a_practice_without_contacts_is_scored(practice):
     assert (await scored(practice, datetime(2026, 3, 1, tzinfo=UTC)))["contacts"] == 0
+
+
+async def test_a_run_that_fails_leaves_the_scores_of_the_run_before(trained):
+    before = await trained.count("customer_health_scores")
+    runs = await trained.count("keepwell.runs")
+
+    def cut(done: int, total: int | None) -> None:
+        raise RuntimeError(f"cut after {done} of {total}")
+
+    with pytest.raises(RuntimeError, match="cut after 400 of 400"):
+        async with trained.transaction() as connection:
+            await score_health(connection, trained.runtime, trained.tenant_id, on_progress=cut)
+    assert await trained.count("customer_health_scores") == before
+    assert await trained.count("keepwell.runs") == runs
+
+
+async def test_a_level_set_by_a_person_survives_every_analysis_until_it_is_lifted(trained):
+    (contact,) = await some_contacts(trained, 1)
+    await scored(trained)
+    end = trained.now() + 10 * DAY
+    async with trained.transaction() as connection:
+        told = await override_health(
+            connection, trained.runtime, trained.tenant_id, str(contact),
+            NewOverride(contact, "she told us she moves away", "ada", end, 20, "critical"),
+        )  # fmt: skip
+    assert (told["latest"]["churn_risk_level"], told["override"]["author"]) == ("critical", "ada")
+    await scored(trained)
+    async with trained.transaction() as connection:
+        kept = await show_health(connection, trained.tenant_id, str(contact))
+        row = (await list_health_scores(connection, contact))[0]
+    assert (row["churn_risk_level"], row["overall_health_score"]) == ("critical", 20)
+    assert row["level_reason"].startswith("set by ada until ")
+    assert kept["latest"]["component_score"] != 20  # what the parts say stands beside it
+    async with trained.transaction() as connection:
+        lifted = await lift_override(
+            connection, trained.runtime, trained.tenant_id, str(contact), by="bob"
+        )
+        with pytest.raises(OverrideNotFound):
+            await lift_override(
+                connection, trained.runtime, trained.tenant_id, str(contact), by="bob"
+            )
+    assert lifted["override"] is None
+    assert lifted["latest"]["overall_health_score"] == lifted["latest"]["component_score"]
+    lines = await trained.rows(
+        "SELECT actor, action FROM keepwell.audit_trail WHERE entity = 'health' ORDER BY id"
+    )
+    assert [(line["actor"], line["action"]) for line in lines] == [
+        ("ada", "override"), ("bob", "lift_override"),
+    ]  # fmt: skip
+
+
+async def test_who_may_leave_is_listed_page_by_page_at_full_precision(trained):
+    await scored(trained)
+    async with trained.transaction() as connection:
+        whole = await show_at_risk(connection, AtRiskAsked(limit=200))
+        paged, cursor = [], None
+        while True:
+            page = await show_at_risk(connection, AtRiskAsked(limit=7, cursor=cursor))
+            paged += page["contacts"]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        with pytest.raises(InvalidInput):
+            await show_at_risk(connection, AtRiskAsked(cursor="bm90IG91cnM"))
+    assert paged == whole["contacts"]
+    risks = [each["hazard_90d"] for each in paged]
+    assert risks == sorted(risks, reverse=True)
+    assert len(paged) > 20
+    assert {each["churn_risk_level"] for each in paged} <= {"medium", "high", "critical"}
+    assert all(each["risk_factors"] is not None for each in paged)
+    assert all(each["recommended_actions"] is not None for each in paged)
+
+
+async def test_weights_are_set_and_fitted_and_every_version_is_kept(trained):
+    async with trained.transaction() as connection:
+        now = trained.now()
+        told = await set_weights(
+            connection, trained.tenant_id, {"engagement": 0.7}, Author("ada", "we know"), at=now
+        )
+        assert sum(told["weights"].values()) == pytest.approx(1)
+        fitted = await fit_health_weights(
+            connection, trained.runtime, trained.tenant_id, Author("bob"), apply=False
+        )
+        levels = await fit_health_levels(
+            connection, trained.runtime, trained.tenant_id, Author("bob"), recall=0.8
+        )
+        shown = await show_health_settings(connection, trained.now())
+    assert fitted["auc_then"] >= fitted["auc_before"] - 0.05
+    assert fitted["auc_then"] > 0.6
+    assert levels["recall"] >= 0.8
+    assert shown["high_from"] == pytest.approx(levels["high_from"])
+    assert [each["made_by"] for each in shown["history"]] == ["bob", "ada"]
+    assert shown["history"][1]["reason"] == "we know"
+
+
+async def test_drift_is_told_and_kept_and_the_page_shows_what_happened(trained):
+    async with trained.transaction() as connection:
+        report = await watch_drift(connection, trained.runtime, trained.tenant_id)
+        kept = await monthly_drift(connection)
+        page, figures = await churn_report(connection, trained.runtime, trained.tenant_id)
+    assert report["model"] is not None
+    assert kept[0] == orjson.loads(orjson.dumps(report))
+    assert {each["horizon_days"] for each in report["calibration"]} == {30, 90}
+    assert page.count("<svg") >= 6
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert figures["horizons"]["90"]["auc"] > 0.6

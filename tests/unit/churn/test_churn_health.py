@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -8,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.artifact import TrainedModel
-from churn.definition import HORIZONS, ChurnDefinition, Rhythm, rhythm
+from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.features import churn_features, shown
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, churn_day, health_scores, risk_levels
+from churn.health import Judgement, health_scores
+from churn.health_policy import PARTS, HealthPolicy
+from churn.levels import cut_for_precision, cut_for_recall, risk_levels
 from churn.model import HazardModel
 from churn.score import SCORECARD_VERSION, ScorecardBasis, score
+from engine.errors import InvalidInput, TooFewData
 from engine.features.columns import feature_columns
 from engine.features.contact import HistoryEvent, features_of
 from tests.unit.churn.small_business import Business
@@ -36,9 +40,17 @@ PLAIN: dict[str, object] = {
     "replies_365d": 0,
     "clicks_365d": 0,
     "opens_365d": 0,
+    "last_satisfaction": None,
+    "satisfaction_365d": None,
+    "sentiment_365d": None,
+    "late_payment_share_365d": None,
+    "open_disputes": 0,
+    "open_tickets": 0,
+    "email_out_365d": 0,
+    "email_in_365d": 0,
 }
 SCHEMA = {name: pl.String if name == "contact_id" else pl.Float64 for name in PLAIN}
-ALL_SOURCES = frozenset({"complaint.opened", "invoice.paid_late"})
+START = HealthPolicy()
 
 
 def standing_of(table: pl.DataFrame) -> Rhythm:
@@ -48,15 +60,16 @@ def standing_of(table: pl.DataFrame) -> Rhythm:
 def health(
     chances: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3),
     factors: tuple[Factor, ...] | None = None,
-    connected: frozenset[str] = ALL_SOURCES,
+    policy: HealthPolicy = START,
+    previous: list[str | None] | None = None,
     **changes: object,
 ) -> dict[str, object]:
     table = pl.DataFrame([PLAIN | changes], schema=SCHEMA)
     hazards = Hazards(*(np.array([chance]) for chance in chances))
     judged = Judgement("model", "m1", hazards, (factors,))
-    return health_scores(table, standing_of(table), judged, as_of=NOW, connected=connected).row(
-        0, named=True
-    )
+    return health_scores(
+        table, standing_of(table), judged, as_of=NOW, policy=policy, previous=previous
+    ).row(0, named=True)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +87,11 @@ def health(
     ],
 )
 def test_the_level_is_read_from_the_next_90_days(chance: float, level: str | None):
-    assert risk_levels(np.array([chance])) == [level]
+    assert risk_levels(np.array([chance]), START) == [level]
 
 
-def test_health_and_retention_are_the_other_side_of_the_risk():
+def test_retention_is_the_other_side_of_the_risk():
     row = health((0.01, 0.1, 0.256, 0.3))
-    assert row["overall_health_score"] == 74
     assert (row["churn_probability"], row["retention_probability"]) == (0.26, 0.74)
     assert row["hazard_90d"] == 0.256
     assert row["churn_risk_level"] == "medium"
@@ -121,6 +133,12 @@ def test_who_never_came_gets_no_number_at_all():
         ({"complaints_180d": 1}, "satisfaction_score", 60),
         ({"complaints_180d": 9}, "satisfaction_score", 0),
         ({"late_payments_365d": 2}, "payment_behavior_score", 60),
+        ({"open_disputes": 1}, "payment_behavior_score", 80),
+        ({"last_satisfaction": 9.0}, "satisfaction_score", 90),
+        ({"last_satisfaction": 8.0, "sentiment_365d": -1.0}, "satisfaction_score", 60),
+        ({"sentiment_365d": 0.5}, "satisfaction_score", 75),
+        ({"open_tickets": 1}, "satisfaction_score", 90),
+        ({"email_out_365d": 4, "email_in_365d": 1}, "communication_responsiveness_score", 25),
         ({}, "communication_responsiveness_score", None),  # no message, no answer to judge
         (
             {"messages_sent_365d": 10, "replies_365d": 2, "clicks_365d": 1, "opens_365d": 4},
@@ -135,10 +153,60 @@ def test_components_follow_their_stated_formula(
     assert health(**changes)[column] == expected
 
 
-def test_a_source_that_is_not_connected_gives_null_never_a_middle_value():
-    row = health(connected=frozenset({"appointment.kept"}))
+def test_of_what_nothing_is_known_the_part_is_null_never_a_middle_value():
+    row = health()
     assert row["satisfaction_score"] is None
     assert row["payment_behavior_score"] is None
+    assert row["overall_health_score"] == row["engagement_score"] == 75
+
+
+def test_health_is_the_weighted_mean_of_the_parts_that_are_known():
+    row = health(last_satisfaction=9.0, satisfaction_365d=7.0, late_payment_share_365d=0.0)
+    assert (row["engagement_score"], row["satisfaction_score"]) == (75, 80)
+    assert row["payment_behavior_score"] == 100
+    # 0.45, 0.25 and 0.15 of 0.85
+    assert row["overall_health_score"] == round((0.45 * 75 + 0.25 * 80 + 0.15 * 100) / 0.85)
+    told = json.loads(row["components"])
+    assert told["satisfaction"]["score"] == 80
+    assert told["satisfaction"]["inputs"]["last_satisfaction"] == 9.0
+    assert told["communication_responsiveness"]["score"] is None
+    assert told["engagement"]["inputs"]["limit_days"] == 120.0
+
+
+def test_weights_of_the_tenant_decide_what_counts():
+    weights = dict.fromkeys(PARTS, 0.0) | {"satisfaction": 1.0}
+    row = health(policy=HealthPolicy(weights), last_satisfaction=3.0)
+    assert row["overall_health_score"] == 30
+    assert health(policy=HealthPolicy(weights))["overall_health_score"] == 75  # what there is
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"engagement": 1.0},
+        dict.fromkeys(PARTS, 0.3),
+        dict.fromkeys(PARTS, 0.5) | {"engagement": -0.5},
+    ],
+)
+def test_weights_that_are_no_shares_of_one_are_refused(weights: dict[str, float]):
+    with pytest.raises(InvalidInput):
+        HealthPolicy(weights)
+
+
+@pytest.mark.parametrize(
+    ("before", "chance", "level"),
+    [
+        ("high", 0.34, "high"),  # not five points under its beginning
+        ("high", 0.299, "medium"),
+        ("critical", 0.56, "critical"),
+        ("critical", 0.54, "high"),
+        ("critical", 0.11, "medium"),  # falls at once as far as it must, and no further
+        ("low", 0.36, "high"),  # rising waits for nothing
+        (None, 0.34, "medium"),
+    ],
+)
+def test_a_level_is_left_downwards_only_with_a_margin(before, chance, level):
+    assert health((0.0, 0.0, chance, chance), previous=[before])["churn_risk_level"] == level
 
 
 @pytest.mark.parametrize(
@@ -146,7 +214,7 @@ def test_a_source_that_is_not_connected_gives_null_never_a_middle_value():
     [
         ((0.0, 0.0, 0.2, 0.49), 30.0, None),  # leaving is not the likelier outcome
         ((0.0, 0.0, 0.6, 0.7), 45.0, date(2025, 7, 15)),  # the limit: 75 days on
-        ((0.1, 0.2, 0.4, 0.6), 110.0, date(2025, 8, 14)),  # came back first; half way, day 105
+        ((0.1, 0.2, 0.4, 0.6), 110.0, date(2025, 7, 15)),  # half of 0.6 is reached on day 75
         ((1.0, 1.0, 1.0, 1.0), 130.0, date(2025, 4, 21)),  # the limit passed ten days ago
     ],
 )
@@ -187,29 +255,26 @@ def test_factors_are_split_into_what_speaks_for_and_against():
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.floats(0, 170))
-def test_the_churn_day_lies_in_the_period_where_half_is_gone(chances: list[float], silence: float):
-    rising = sorted(chances)
-    table = pl.DataFrame([PLAIN | {"days_since_last_visit": silence}], schema=SCHEMA)
-    standing = standing_of(table)
-    day = churn_day(Hazards(*(np.array([chance]) for chance in rising)), standing)[0]
-    if rising[3] < 0.5:
-        assert np.isnan(day)
-    elif standing.days_to_limit[0] > 0:
-        horizon = next(h for h, chance in zip(HORIZONS, rising, strict=True) if chance >= 0.5)
-        assert horizon - 30 <= day <= horizon
+def test_the_churn_date_lies_in_its_interval_and_within_the_horizon(
+    chances: list[float], silence: float
+):
+    row = health(tuple(sorted(chances)), days_since_last_visit=silence)
+    dates = [row[n] for n in ("churn_date_from", "predicted_churn_date", "churn_date_to")]
+    if silence < 120 and sorted(chances)[3] < 0.5:
+        assert dates == [None, None, None]
+    else:
+        assert dates[0] <= dates[1] <= dates[2]
+        assert (dates[2] - NOW.date()).days <= 120
 
 
-def scored(business: Business, scorer: HazardModel | ScorecardBasis, **options: float):
+def scored(business: Business, scorer: HazardModel | ScorecardBasis, **options: bool):
     features = feature_columns(
         business.contacts,
         business.events,
         churn_features(business.definition),
         as_of=business.until,
     )
-    connected = business.events["type"].unique().to_list()
-    return features, lambda rows: score(
-        rows, scorer, as_of=business.until, connected=connected, **options
-    )
+    return features, lambda rows: score(rows, scorer, as_of=business.until, policy=START, **options)
 
 
 @pytest.mark.parametrize("tier", ["model", "scorecard"])
@@ -231,7 +296,7 @@ def test_the_zone_in_which_the_moment_is_told_changes_nothing(business: Business
         features,
         ScorecardBasis(business.definition, 30.0),
         as_of=business.until.astimezone(ZoneInfo("America/Sao_Paulo")),
-        connected=business.events["type"].unique().to_list(),
+        policy=START,
     )
     assert rows.equals(scoring(features))
 
@@ -276,7 +341,7 @@ def test_who_is_at_low_risk_is_not_explained_unless_asked(
     low = rows["churn_risk_level"] == "low"
     assert rows.filter(low)["risk_factors"].null_count() == low.sum() > 0
     assert rows.filter(~low)["risk_factors"].null_count() == 0
-    _, everyone = scored(business, HazardModel(trained), explain_from=0.0)
+    _, everyone = scored(business, HazardModel(trained), explain_all=True)
     came = features["visits_total"] > 0
     assert everyone(features).filter(came)["risk_factors"].null_count() == 0
 
@@ -297,3 +362,18 @@ def test_values_are_shown_in_their_unit():
     assert shown("no_show_share_365d", 0.254) == "25%"
     assert shown("visits_90d", 3.0) == "3"
     assert shown("median_visit_interval_days", None) == "not known"
+
+
+def test_a_bound_is_chosen_for_what_it_is_to_reach():
+    # of the ten most likely in each hundred nine churn, of the next ten five, of the rest none
+    chance = np.repeat([0.9, 0.5, 0.1], [100, 100, 800])
+    churned = np.concatenate([np.arange(100) < 90, np.arange(100) < 50, np.zeros(800) > 0])
+    precise = cut_for_precision(chance, churned, 0.85)
+    assert (precise.bound, precise.precision) == (0.9, 0.9)
+    assert precise.recall == pytest.approx(90 / 140)
+    caught = cut_for_recall(chance, churned, 0.85)
+    assert (caught.bound, caught.recall, caught.precision) == (0.5, 1.0, 0.7)
+    with pytest.raises(TooFewData):
+        cut_for_precision(chance, churned, 0.95)
+    with pytest.raises(TooFewData):
+        cut_for_recall(chance, np.zeros(1000, dtype=np.bool_), 0.5)

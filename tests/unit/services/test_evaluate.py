@@ -9,7 +9,7 @@ from churn.train import train
 from engine.profile import profile_from
 from engine.reasons import Reason, code
 from services.decision_rows import OUTCOME_FIELDS, Recorded, decision_rows, digest_of
-from services.evaluate import evaluate, health_score
+from services.evaluate import evaluate
 from services.playbook import Playbook
 from tests.factories.events import NOON, make_event
 from tests.factories.profiles import (
@@ -185,13 +185,6 @@ def test_a_rule_that_is_not_checked_on_an_event_proposes_nothing_on_it(plain):
     assert len(on_another.decisions.candidates.contact) == 0
     in_batch = evaluate(plain, profiles, frame, as_of=NOON, trigger="message.opened")
     assert len(in_batch.decisions.candidates.contact) == 0
-
-
-def test_health_is_what_is_left_of_certainty_to_stay():
-    hazards = np.array([0.0, 0.254, 0.256, 1.0, np.nan])
-    scores = health_score(hazards)
-    assert scores[:4].tolist() == [100.0, 75.0, 74.0, 0.0]
-    assert np.isnan(scores[4])
 
 
 def test_the_frame_of_features_is_not_changed_by_a_decision(plain, people):
