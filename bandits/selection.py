@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from bandits.context import known
 from bandits.draw import FloatArray, KeyArray, uniforms
+from bandits.factor import FactorState
 from bandits.linear import score_moments, squares
 from bandits.quadrature import probability_best
-from bandits.state import LIN_GREEDY, LIN_UCB, FactorState, PolicyState, drawn_noise
+from bandits.state import LIN_GREEDY, LIN_UCB, PolicyState, drawn_noise
 from engine.errors import StateUnusable
 
 BoolArray = NDArray[np.bool_]

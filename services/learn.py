@@ -9,14 +9,15 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.evidence import Cell, Evidence, FloatArray, added, tallied
+from bandits.factor import Borrowed
 from bandits.fit import Choosing, fitted
 from bandits.learning import Observation, outcomes_of
 from bandits.selection import VARIANT_PREFIX
-from bandits.state import HIERARCHICAL, ActionCount, Borrowed, PolicyState, dump_state
+from bandits.state import HIERARCHICAL, ActionCount, PolicyState, dump_state
 from engine.ids import DecisionId, TenantId
+from services.actions import LEFT_PREFIX
 from services.learning_settings import LearningSettings, learning_settings
 from services.lend_counts import borrow, lend
-from services.actions import LEFT_PREFIX
 from services.playbook import rules_of
 from services.wiring import Runtime
 from store.holdouts import GoalOf, count_left_alone
