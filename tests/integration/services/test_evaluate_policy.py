@@ -35,7 +35,8 @@ async def log_decisions(practice: Practice, count: int) -> None:
                       "channel": channels[n], "reward": float(goals[n])}  # fmt: skip
             for table, key in (("decisions", "id"), ("sends", "decision_id")):
                 extra = (
-                    ", 'contact_id', cast(:new AS uuid), 'channel', :channel, 'treatment', "
+                    ", 'contact_id', cast(:new AS uuid), 'channel', cast(:channel AS text), "
+                    "'treatment', "
                     "jsonb_build_object('context', json_build_array(1, 0.5, 0.5, 0.5), "
                     "'channel_probability', 0.5, 'allowed', "
                     "json_build_object('channel', json_build_array('email', 'sms')))"
