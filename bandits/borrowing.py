@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bandits.state import Borrowed
+from bandits.factor import Borrowed
 
 # An arm's difference elsewhere is believed as if this many decisions had been seen here for every
 # arm at the most: a thousand decisions of its own outweigh whatever the industry does.

@@ -20,17 +20,9 @@ from bandits.evidence import (
     arms_of,
     unpacked,
 )
+from bandits.factor import RIDGE_PENALTY, Borrowed, FactorState, untrained
 from bandits.hierarchy import ArmSums, Spreads, learned_spreads
-from bandits.state import (
-    DEFAULT_NOISE,
-    HIERARCHICAL,
-    RIDGE_PENALTY,
-    ActionCount,
-    Borrowed,
-    FactorState,
-    PolicyState,
-    untrained,
-)
+from bandits.state import DEFAULT_NOISE, HIERARCHICAL, ActionCount, PolicyState
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

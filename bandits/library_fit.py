@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from bandits.factor import FactorState
 from bandits.posterior import fitted_by_library, library_sums
-from bandits.state import FactorState, PolicyState
+from bandits.state import PolicyState
 
 
 def fitted_by_mabwiser(state: PolicyState) -> PolicyState:

@@ -11,7 +11,8 @@ import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
 from numpy.typing import NDArray
 
-from bandits.state import LIN_GREEDY, LIN_UCB, RIDGE_PENALTY, FactorState
+from bandits.factor import RIDGE_PENALTY, FactorState
+from bandits.state import LIN_GREEDY, LIN_UCB
 from engine.errors import StateUnusable
 
 FloatArray = NDArray[np.float64]

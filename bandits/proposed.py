@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.evidence import FloatArray, IntArray
+from bandits.factor import RIDGE_PENALTY, FactorState
 from bandits.hierarchy import ArmSums, learned_spreads
 from bandits.off_policy import Log, folds_of, sums_of
 from bandits.selection import probabilities
-from bandits.state import HIERARCHICAL, POLICIES, RIDGE_PENALTY, FactorState, PolicyState
+from bandits.state import HIERARCHICAL, POLICIES, PolicyState
 from engine.errors import InvalidInput
 
 BoolArray = NDArray[np.bool_]
@@ -37,7 +38,7 @@ def proposed(
                 f"The log knows no arm {name!r}.", hint=f"It knows {', '.join(arms)}."
             )
         at = arms.index(name)
-        return np.where(allowed[:, at, None], np.eye(len(arms))[at], even)
+        return np.asarray(np.where(allowed[:, at, None], np.eye(len(arms))[at], even))
     if policy not in POLICIES:
         raise InvalidInput(
             f"There is no policy {policy!r}.",
@@ -51,7 +52,7 @@ def proposed(
         shares[outside] = probabilities(
             _state(policy, arms, sums), "judged", contexts[outside], allowed[outside], share=0.0
         )
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _state(policy: str, arms: tuple[str, ...], sums: ArmSums) -> PolicyState:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from bandits.context import known
 from bandits.draw import FloatArray, KeyArray, uniforms
+from bandits.factor import FactorState
 from bandits.linear import score_moments, squares
 from bandits.quadrature import probability_best
-from bandits.state import LIN_GREEDY, LIN_UCB, FactorState, PolicyState, drawn_noise
+from bandits.state import LIN_GREEDY, LIN_UCB, PolicyState, drawn_noise
 from engine.errors import StateUnusable
 
 BoolArray = NDArray[np.bool_]
@@ -109,19 +110,19 @@ def joint_probability(choices: Sequence[FactorChoice], floor: float) -> FloatArr
     """P(this combination is picked), (n,): `(1 - floor) prod p + floor / F sum_f even_f prod p`.
 
     The inner products leave out factor f. A later factor's p may depend on an earlier choice.
+    Written as the product plus what exploring changes: where nothing is to choose it is exactly 1.
     """
     policy = [choice.policy for choice in choices]
-    total = (1.0 - floor) * _product(policy, len(choices[0].policy))
+    total = _product(policy, len(choices[0].policy))
     for f, choice in enumerate(choices):
         others = _product(policy[:f] + policy[f + 1 :], len(choice.even))
-        total = total + (floor / len(choices)) * choice.even * others
+        total = total + (floor / len(choices)) * (choice.even - choice.policy) * others
     return total
 
 
 def marginal_probability(choice: FactorChoice, floor: float, factors: int) -> FloatArray:
     """P(this arm of the factor is picked), (n,), whatever the other factors come to."""
-    share = floor / factors
-    return (1.0 - share) * choice.policy + share * choice.even
+    return choice.policy + (floor / factors) * (choice.even - choice.policy)
 
 
 def conditional_probability(
@@ -129,9 +130,8 @@ def conditional_probability(
 ) -> FloatArray:
     """P(this arm is picked, given the arm of an earlier factor), (n,): a variant's, by channel."""
     share = floor / factors
-    both = (1.0 - 2.0 * share) * earlier.policy * choice.policy + share * (
-        earlier.even * choice.policy + earlier.policy * choice.even
-    )
+    both = marginal_probability(earlier, floor, factors) * choice.policy
+    both = both + share * earlier.policy * (choice.even - choice.policy)
     return both / marginal_probability(earlier, floor, factors)
 
 

@@ -110,4 +110,4 @@ class World:
         if self.slow is None:
             return np.zeros(len(chosen[0]), dtype=np.int64)
         mean = np.array(self.slow)[chosen[0]]
-        return np.floor(rng.exponential(1.0, len(mean)) * mean).astype(np.int64)
+        return np.asarray(np.floor(rng.exponential(1.0, len(mean)) * mean), dtype=np.int64)

@@ -9,10 +9,11 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.evidence import Cell, Evidence, FloatArray, added, tallied
+from bandits.factor import Borrowed
 from bandits.fit import Choosing, fitted
 from bandits.learning import Observation, outcomes_of
 from bandits.selection import VARIANT_PREFIX
-from bandits.state import HIERARCHICAL, ActionCount, Borrowed, PolicyState, dump_state
+from bandits.state import HIERARCHICAL, ActionCount, PolicyState, dump_state
 from engine.ids import DecisionId, TenantId
 from services.actions import LEFT_PREFIX
 from services.goals import goals_in_force

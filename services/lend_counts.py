@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.borrowing import borrowed_from
 from bandits.evidence import GRAM, MOMENT, Evidence
+from bandits.factor import Borrowed
 from bandits.fit import ACTION
-from bandits.state import Borrowed
 from engine.ids import TenantId
 from services.learning_settings import LearningSettings
 from store.lending import ArmCount, list_borrowed, replace_lent

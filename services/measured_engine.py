@@ -91,7 +91,6 @@ class _Sent:
     learned_delay: int = 0
 
     def earn(self, reward: float, today: int) -> None:
-        """Note a reward above the one so far, and when it came."""
         if reward > self.reward:
             self.reward, self.delay = reward, today - self.day
 
@@ -306,26 +305,19 @@ class Engine:
         found = [sent for sent in self._sent if sent.day <= today and sent.learned != sent.reward]
         if not found:
             return
+        actions = self._playbook.actions.actions
         observations = [
             Observation(
-                decision_id=sent.decision,
-                action=self._playbook.actions.actions[sent.action].id,
-                arms=sent.arms,
-                context=sent.context,
-                reward=sent.reward,
-                day=sent.day,
-                previous_reward=sent.learned,
-                delay_days=sent.delay,
-                previous_delay_days=sent.learned_delay,
+                s.decision, actions[s.action].id, s.arms, s.context, s.reward, s.day,
+                s.learned, s.delay, s.learned_delay,
             )
-            for sent in found
-        ]
+            for s in found
+        ]  # fmt: skip
         self._evidence = added(self._evidence, tallied(outcomes_of(observations)))
         for sent in found:
             sent.learned, sent.learned_delay = sent.reward, sent.delay
-        rule_set = self._playbook.rules.rule_set
-        choosing = Choosing(floor=self._playbook.state.floor)
-        state = arms_known(fitted(self._evidence, today, choosing), rule_set)
+        rule_set, floor = self._playbook.rules.rule_set, self._playbook.state.floor
+        state = arms_known(fitted(self._evidence, today, Choosing(floor=floor)), rule_set)
         self._playbook = replace(self._playbook, state=state, actions=actions_of(rule_set, state))
 
     def _trained(self, business: simulated.Business) -> HazardModel | None:

@@ -156,22 +156,20 @@ async def test_an_event_repeated_a_thousand_times_counts_once(practice):
     assert state.factors["channel"].reward_sum[0] == pytest.approx(0.3, abs=2**-11)
 
 
-async def test_a_tenant_may_choose_a_baseline_and_its_own_floor(practice):
-    await practice.set(learning={"policy": "linucb", "floor": 0.1})
+async def test_a_tenant_may_choose_a_baseline_policy(practice):
+    await practice.set(learning={"policy": "linucb"})
     decided = await delivered(practice)
     await practice.report(decided["contact_id"], "appointment.booked", SENT + DAY)
     await taught(practice)
     state = await state_of(practice, 1)
-    assert (state.policy, state.floor) == (LIN_UCB, 0.1)
+    assert state.policy == LIN_UCB
     assert state.factors["channel"].spreads is None
     again = await practice.decide(await practice.add_missed())
     forget_playbooks()
     assert (await practice.replay(again["id"]))["verdict"] == "identical"
 
 
-@pytest.mark.parametrize(
-    "told", [{"policy": "best"}, {"floor": 0.9}, {"noise": 0}, {"pool": 1}, {"flour": 0.1}]
-)
+@pytest.mark.parametrize("told", [{"policy": "best"}, {"noise": 0}, {"pool": 1}, {"floor": 0.1}])
 async def test_a_setting_that_cannot_be_meant_is_refused(practice, told):
     await practice.set(learning=told)
     with pytest.raises(InvalidInput):

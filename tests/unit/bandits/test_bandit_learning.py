@@ -10,20 +10,13 @@ from bandits.borrowing import borrowed_from
 from bandits.context import context_matrix
 from bandits.delays import arrived, prior_curve
 from bandits.evidence import GOALS, LAST_DELAY, Cell, added, tallied
+from bandits.factor import FactorState, untrained
 from bandits.fit import Choosing, fitted
 from bandits.learning import Observation, outcomes_of
 from bandits.library_fit import fitted_by_mabwiser
 from bandits.posterior import fitted_by_library
 from bandits.selection import probabilities
-from bandits.state import (
-    HIERARCHICAL,
-    LIN_GREEDY,
-    LIN_TS,
-    LIN_UCB,
-    FactorState,
-    PolicyState,
-    load_state,
-)
+from bandits.state import HIERARCHICAL, LIN_GREEDY, LIN_TS, LIN_UCB, PolicyState, load_state
 from engine.errors import InvalidInput, StateUnusable
 from engine.ids import DecisionId
 
@@ -142,8 +135,6 @@ def test_the_library_can_start_where_nothing_was_observed():
     assert not factor
     empty = fitted({}, TODAY, Choosing())
     assert empty.factors == {}
-    from bandits.state import untrained  # noqa: PLC0415
-
     bandit = fitted_by_library(untrained(ARMS, 4), LIN_TS, 0.3)
     assert set(bandit.arms) == set(ARMS)
 

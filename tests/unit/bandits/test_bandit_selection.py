@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bandits.context import CONTEXT_FEATURES, context_matrix
 from bandits.draw import keys_of, uniforms
+from bandits.factor import FactorState, untrained
 from bandits.quadrature import probability_best
 from bandits.selection import (
     VARIANT_PREFIX,
@@ -19,15 +20,7 @@ from bandits.selection import (
     marginal_probability,
     probabilities,
 )
-from bandits.state import (
-    LIN_GREEDY,
-    LIN_TS,
-    LIN_UCB,
-    FactorState,
-    PolicyState,
-    initial_state,
-    untrained,
-)
+from bandits.state import LIN_GREEDY, LIN_TS, LIN_UCB, PolicyState, initial_state
 from engine.errors import StateUnusable
 
 D = len(CONTEXT_FEATURES)

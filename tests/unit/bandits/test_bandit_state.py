@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 
 from bandits.effect import effect
+from bandits.factor import FactorState
 from bandits.hierarchy import Spreads
 from bandits.rewards import REWARD_LADDER, reward_of
-from bandits.state import (
-    ActionCount,
-    FactorState,
-    PolicyState,
-    dump_state,
-    initial_state,
-    load_state,
-    with_arms,
-)
+from bandits.state import ActionCount, PolicyState, dump_state, initial_state, load_state, with_arms
 from engine.errors import InvalidInput, StateUnusable
 
 
