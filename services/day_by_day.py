@@ -18,8 +18,9 @@ from engine.profile import Profile
 from services.decide_together import decide_together
 from services.decision_rows import Recorded, decision_rows
 from services.evaluate import evaluate
+from services.own_history import EarlierSend
 from services.playbook import Playbook
-from services.profiles import EarlierSend, Part, parts_of, some_profiles
+from services.profiles import Part, parts_of, some_profiles
 from store.profiles import list_contact_ids
 
 

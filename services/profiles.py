@@ -19,15 +19,23 @@ from engine.ids import ContactId, TenantId
 from engine.policy.quiet_hours import zone_or_utc
 from engine.policy.settings import Cap
 from engine.policy.stages import to_us
-from engine.profile import Profile, cooldown_key, mark_key
+from engine.profile import Profile, cooldown_key
 from services.attributes import attribute_values
 from services.consent_held import Ledger, consent_held
 from services.contact_history import known_at
+from services.own_history import (
+    Blocked,
+    EarlierSend,
+    Marked,
+    OwnHistory,
+    not_wanted,
+    waited_days,
+)
 from services.playbook import Playbook, playbook_in_force
 from services.standing import Around, HouseholdSend, standing_of
 from store.budgets import list_used
 from store.decision_inputs import get_decision_inputs
-from store.plan_marks import APPROVED, list_marks_in_force
+from store.plan_marks import list_marks_in_force
 from store.profiles import (
     get_profile_row,
     list_blocked,
@@ -42,23 +50,6 @@ _DAY_US = 86_400_000_000
 RECENT_DAYS = 7
 # contacts at once in a run over all
 PART = 20_000
-
-# promised and never left: rule, subject, microseconds since 1970 UTC
-Blocked = tuple[str | None, str | None, int]
-# what a person said: rule, subject, 'approved', 'held' or 'struck'
-Marked = tuple[str, str, str]
-# one earlier send: action, purpose, microseconds since 1970 UTC, rule, subject
-EarlierSend = tuple[str, str, int, str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnHistory:
-    """What we have done about a contact, and what people said of it."""
-
-    sends: Sequence[EarlierSend] = ()
-    blocked: Sequence[Blocked] = ()
-    marks: Sequence[Marked] = ()
-
 
 # by contact id: sends that a plan takes for granted
 Planned = Mapping[str, Sequence[EarlierSend]]
@@ -219,8 +210,9 @@ async def some_profiles(
     for contact, more in (planned or {}).items():
         sends[contact].extend(more)
     blocked: dict[str, list[Blocked]] = defaultdict(list)
-    for contact, *each in (await list_blocked(connection, sends_until or as_of, ids)).iter_rows():
-        blocked[contact].append(tuple(each))
+    never_left = await list_blocked(connection, sends_until or as_of, ids)
+    for contact, *each, refused in never_left.iter_rows():
+        blocked[contact].append((*each, refused == "t"))
     marks: dict[str, list[Marked]] = defaultdict(list)
     for (contact, rule, about), verdict in (await list_marks_in_force(connection, as_of)).items():
         marks[contact].append((rule, about, verdict))
@@ -324,7 +316,7 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
         contact_id=str(row["contact_id"]),
         zone=zone_or_utc(row["timezone"], playbook.settings.time_zone).key,
         row=_known(features),
-        reach=_reach(playbook, row),
+        reach=_reach(playbook, row, history.blocked),
         consent=consent,
         sends=tuple(_counted(cap, earlier, as_of_us) for cap in playbook.policy.caps),
         recent_sends=sum(send[2] > as_of_us - RECENT_DAYS * _DAY_US for send in earlier),
@@ -335,29 +327,9 @@ def _profile(  # noqa: PLR0913 - what is known of one contact
         standing=standing_of(
             playbook, row, features, [(s[1], s[2]) for s in earlier], around, as_of=as_of
         ),
-        marks={
-            mark_key(rule, subject): verdict
-            for rule, subject, verdict in sorted(history.marks)
-            if verdict != APPROVED
-        },
-        waited_days=_waited_days(history, as_of_us),
+        marks=not_wanted(history),
+        waited_days=waited_days(history, as_of_us),
     )
-
-
-def _waited_days(history: OwnHistory, as_of_us: int) -> dict[str, float]:
-    """Days since each thing was first promised and blocked, from the last time it did leave on."""
-    if not history.blocked:
-        return {}
-    left: dict[str, int] = {}
-    for _, _, at_us, rule, subject in history.sends:
-        key = mark_key(rule or "", subject or "")
-        left[key] = max(at_us, left.get(key, at_us))
-    since: dict[str, int] = {}
-    for rule, subject, at_us in history.blocked:
-        key = mark_key(rule or "", subject or "")
-        if at_us > left.get(key, -1):
-            since[key] = min(at_us, since.get(key, at_us))
-    return {key: round((as_of_us - at) / _DAY_US, 6) for key, at in sorted(since.items())}
 
 
 def _known(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -369,11 +341,28 @@ def _counted(cap: Cap, sends: Sequence[EarlierSend], as_of_us: int) -> int:
     return sum(at > since and purpose in cap.counted for _, purpose, at, *_ in sends)
 
 
-def _reach(playbook: Playbook, row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Messages need a complete sender, SMS a gateway; a call by staff needs neither."""
+def _reach(
+    playbook: Playbook, row: Mapping[str, Any], blocked: Sequence[Blocked]
+) -> tuple[str, ...]:
+    """Messages need a complete sender, SMS a gateway; a call by staff needs neither.
+
+    An address that was refused or bounced reaches nobody until it is another one.
+    """
     settings, address = playbook.settings, _address(row)
     ready = {"call_task", *(settings.channels if settings.sender is not None else ())}
-    return tuple(channel for channel in CHANNELS if channel in ready and address.of(channel))
+    dead = {(channel, _bare(to)) for _, _, _, channel, to, refused in blocked if refused}
+    return tuple(
+        channel
+        for channel in CHANNELS
+        if channel in ready and (to := address.of(channel)) and (channel, _bare(to)) not in dead
+    )
+
+
+def _bare(recipient: str) -> str:
+    """An address however it is written: e-mail in lower case, a number by its last ten digits."""
+    if "@" in recipient:
+        return recipient.lower()
+    return "".join(filter(str.isdigit, recipient))[-10:]
 
 
 def _address(row: Mapping[str, Any]) -> Address:

@@ -56,12 +56,19 @@ _SENDS = """
   FROM keepwell.sends s
   JOIN keepwell.decisions d ON d.tenant_id = s.tenant_id AND d.id = s.decision_id
 """
-# promised, and never left: what comes back is worth less.
+# Promised, and never left, or came back: what is decided anew is worth less, and an address that
+# was refused is not written to again.
 _BLOCKED_DAYS = 60
 _BLOCKED = f"""
-  SELECT s.contact_id, d.rule, d.subject, {microseconds("s.decided_at")} AS since_us {_SENDS}
+  SELECT s.contact_id, d.rule, d.subject, {microseconds("s.decided_at")} AS since_us,
+         s.channel, s.recipient, s.state <> 'suppressed' AND s.reason IS DISTINCT FROM 'expired'
+           AND (s.state <> 'failed' OR s.reason IN ('message_unsendable', 'provider_refused'))
+           AS refused {_SENDS}
    WHERE s.decided_at < :as_of AND s.decided_at > :blocked_since
-     AND s.state IN ('suppressed', 'failed')
+     AND (s.state IN ('suppressed', 'failed') OR EXISTS (
+       SELECT FROM keepwell.events e WHERE e.contact_id = s.contact_id
+          AND e.decision_id = s.decision_id AND e.type = 'message.bounced'
+          AND e.occurred_at <= :as_of AND e.known_at <= :as_of))
 """
 
 CONTACT_SQL = f"""
@@ -89,7 +96,8 @@ CONTACT_SQL = f"""
         AND s.decided_at > :sends_since AND s.{_LIVE_SEND}) AS household_sends,
     (SELECT coalesce(json_agg(json_build_array(budget, period_start, used_cents)), '[]')::text
        FROM keepwell.budget_balances) AS budgets_used,
-    (SELECT coalesce(json_agg(json_build_array(b.rule, b.subject, b.since_us)), '[]')::text
+    (SELECT coalesce(json_agg(json_build_array(b.rule, b.subject, b.since_us,
+              b.channel, b.recipient, b.refused)), '[]')::text
        FROM ({_BLOCKED} AND s.contact_id = c.id) b) AS blocked,
     (SELECT coalesce(json_agg(json_build_array(m.rule, m.subject, m.verdict)), '[]')::text
        FROM ({MARKS_SQL} AND contact_id = c.id {MARKS_ORDER}) m) AS marks
@@ -327,9 +335,10 @@ async def list_sends(
 async def list_blocked(
     connection: AsyncConnection, as_of: datetime, ids: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """Return what was promised before `as_of` and never left.
+    """Return what was promised before `as_of` and never left, or came back.
 
-    Columns: contact_id, rule, subject, since_us (microseconds since 1970 UTC).
+    Columns: contact_id, rule, subject, since_us (microseconds since 1970 UTC), channel, recipient,
+    refused ('t': the address was refused, or the message bounced).
     """
     query = _BLOCKED.replace(":as_of", "{as_of}").replace(":blocked_since", "{since}")
     query = query.replace("s.contact_id, d.rule", "s.contact_id::text, d.rule")
@@ -341,6 +350,9 @@ async def list_blocked(
             "rule": pl.String,
             "subject": pl.String,
             "since_us": pl.Int64,
+            "channel": pl.String,
+            "recipient": pl.String,
+            "refused": pl.String,
         },
         as_of=as_of,
         since=as_of - timedelta(days=_BLOCKED_DAYS),

@@ -31,6 +31,7 @@ from services import profiles as sources
 from services.actions import actions_of, arms_known, prior_state, variants_of
 from services.attributes import attribute_values, attributes_of, is_from_health
 from services.consent_held import consent_held
+from services.own_history import OwnHistory
 from services.playbook import Playbook, event_types, shipped_policy
 from services.rule_texts import pack_texts, parse_rules
 from services.tenant_settings import parse_settings
@@ -197,7 +198,7 @@ def profile_alone(playbook: Playbook, person: Person, as_of: datetime = NOON) ->
         row,
         features,
         consent,
-        sources.OwnHistory(person.sends),
+        OwnHistory(person.sends),
         as_of=as_of,
         subjects=subjects,
     )
@@ -225,7 +226,7 @@ def profiles_together(
             person.row,
             values,
             consent,
-            sources.OwnHistory(person.sends),
+            OwnHistory(person.sends),
             as_of=as_of,
             subjects=subjects.get(person.row["contact_id"], ()),
         )

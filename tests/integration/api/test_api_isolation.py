@@ -11,6 +11,8 @@ pytestmark = pytest.mark.integration
 
 WITH_ID = [
     ("get", "/v1/contacts/{contact}"),
+    ("get", "/v1/contacts/{contact}/explain"),
+    ("get", "/v1/decisions/{decision}/explain"),
     ("get", "/v1/contacts/{contact}/health"),
     ("post", "/v1/contacts/{contact}/next-best-action"),
     ("get", "/v1/decisions/{decision}"),
@@ -49,6 +51,11 @@ async def rows_of(database):
 
 
 # a rule's id is a name that tenants may share: it gives nothing away, and finds only one's own
+OTHERS = [
+    ("post", "/v1/approvals/{approval}/approve"),
+    ("post", "/v1/approvals/{approval}/refuse"),
+    ("post", "/v1/plan/marks/{mark_id}/withdraw"),
+]  # tested with the plan
 WITH_RULE = [
     ("post", f"/v1/rules/{{rule}}/{verb}")
     for verb in ("promote", "halt", "explain", "record", "backtest")
@@ -63,7 +70,7 @@ def test_no_route_with_an_id_is_forgotten_here(app):
         for method in operations
         if "{" in path and "{token}" not in path
     }
-    assert with_id == {*WITH_ID, *WITH_RULE}
+    assert with_id == {*WITH_ID, *WITH_RULE, *OTHERS}
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_ID)

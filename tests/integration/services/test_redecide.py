@@ -99,3 +99,28 @@ async def test_a_bounce_brings_the_contact_back(practice):
     contact, _ = await promised(practice)
     await practice.report(contact, "message.bounced", practice.now() - timedelta(seconds=1))
     assert [each["trigger"] for each in await checks(practice)] == ["redecide"]
+
+
+async def test_an_address_that_bounced_is_not_written_to_again_until_it_is_another_one(practice):
+    await practice.set(channels=["email"])
+    contact = await practice.add_missed(mobile_phone=None)
+    decision = await practice.decide(contact, as_of=MORNING)
+    assert decision["channel"] == "email"
+    await practice.mark_sent(decision, practice.now())
+    await practice.report(contact, "message.bounced", practice.now(), decision_id=decision["id"])
+    later = practice.at(practice.now() + timedelta(hours=1))
+    try:
+        for trace in (
+            (await later.decide(contact))["candidates"],
+            (await later.decide_all(dry_run=True))[1][0].candidates,
+        ):
+            told = next(c for c in trace if c["rule"] == decision["rule"])
+            assert "email:no_reachable_channel" in told["channels"]
+        await later.execute(
+            "UPDATE crm_contacts SET email = 'new@example.com' WHERE id = :id", id=contact
+        )
+        again = await later.decide(contact)
+        told = next(c for c in again["candidates"] if c["rule"] == decision["rule"])
+        assert "email:no_reachable_channel" not in told["channels"]
+    finally:
+        await later.database.close()
