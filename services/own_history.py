@@ -36,7 +36,7 @@ def not_wanted(history: OwnHistory) -> dict[str, str]:
 
 
 def waited_days(history: OwnHistory, as_of_us: int) -> dict[str, float]:
-    """Return days since each thing was first promised and blocked, from the last time it did leave on."""
+    """Return days since each thing was first promised and blocked, since it last did leave."""
     if not history.blocked:
         return {}
     left: dict[str, int] = {}
