@@ -308,3 +308,7 @@ def _on_actions(change: Callable[[ActionColumns], ActionColumns]) -> Callable[[W
         return replace(world, playbook=replace(world.playbook, actions=changed))
 
     return apply
+
+
+# the reasons for which there is a step
+LIFTED = frozenset({*_OF_CHANNEL, *_OF_ROW, "not_worth_it", "lower_value"})
