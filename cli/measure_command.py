@@ -1,5 +1,6 @@
 """`keepwell measure`: what the engine is worth in businesses of which the truth is known."""
 
+import math
 import os
 from typing import Annotated, Any
 
@@ -96,7 +97,8 @@ def _strategies(strategies: dict[str, Any]) -> Table:
 def _interval(mean: dict[str, float]) -> str:
     digits = 0 if abs(mean["mean"]) >= 100 else 2 if abs(mean["mean"]) >= 1 else 3
     half = (mean["high"] - mean["low"]) / 2
-    return f"{mean['mean']:,.{digits}f} ± {half:,.{digits}f}"
+    known = "" if math.isnan(half) else f" ± {half:,.{digits}f}"  # one seed has no interval
+    return f"{mean['mean']:,.{digits}f}{known}"
 
 
 def _gains(gains: dict[str, Any]) -> Table:
@@ -110,7 +112,7 @@ def _gains(gains: dict[str, Any]) -> Table:
         table.add_row(
             _WORDS[figure],
             f"{gain['ratio']:+.0%}",
-            f"{gain['low']:+.0%} to {gain['high']:+.0%}",
+            "" if math.isnan(gain["low"]) else f"{gain['low']:+.0%} to {gain['high']:+.0%}",
             f"{aim:+.0%}" if aim else "not higher",
             word,
             share,
