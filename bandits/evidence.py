@@ -18,6 +18,7 @@ from engine.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 # Contexts and rewards are rounded to this: 0.001 of a share is finer than either is known.
 GRAIN = 2.0**-10
@@ -32,9 +33,6 @@ MOMENT = slice(GRAM.stop, GRAM.stop + _D)
 SQUARES, GOALS = MOMENT.stop, MOMENT.stop + 1
 DELAYS = slice(GOALS + 1, GOALS + 2 + LAST_DELAY)
 WIDTH = DELAYS.stop
-
-# Below this the sums are counted over all combinations at once; above, over those that occur.
-_DENSE = 1 << 22
 
 
 class Cell(NamedTuple):
@@ -93,21 +91,17 @@ def tallied(outcomes: Outcomes) -> dict[Cell, FloatArray]:
     """The sums of these outcomes alone; add them with `added`."""
     if not len(outcomes.reward):
         return {}
-    cell, days = _joint_cells(outcomes)
-    used, place = _compact(cell)
-    rows = _summed(outcomes, place, len(used))
+    days, day = np.unique(outcomes.day, return_inverse=True)
+    terms = _terms(outcomes)
     found: dict[Cell, FloatArray] = {}
-    stride = len(days)
-    day = days[used % stride]
-    rest = used // stride
-    for factor, (names, _) in outcomes.arms.items():
-        arm = rest % (len(names) + 1) - 1
-        rest = rest // (len(names) + 1)
-        for row in range(len(used)):
-            if arm[row] < 0:
-                continue
-            key = Cell(factor, names[arm[row]], int(day[row]))
-            found[key] = found[key] + rows[row] if key in found else rows[row]
+    for factor, (names, chosen) in outcomes.arms.items():
+        # decisions without the factor go to a last row, which is left out
+        place = np.where(chosen >= 0, chosen * len(days) + day, len(names) * len(days))
+        count = len(names) * len(days) + 1
+        rows = _summed(terms, place, count)[:-1]
+        used = np.flatnonzero(np.bincount(place, minlength=count)[:-1])
+        for row, each in zip(used.tolist(), rows[used], strict=True):
+            found[Cell(factor, names[row // len(days)], int(days[row % len(days)]))] = each
     return found
 
 
@@ -136,58 +130,63 @@ def unpacked(rows: FloatArray) -> FloatArray:
     return gram
 
 
-def _joint_cells(outcomes: Outcomes) -> tuple[IntArray, IntArray]:
-    """One number per outcome for day and all arms together, and the days that occur."""
-    days, cell = np.unique(outcomes.day, return_inverse=True)
-    size = len(days)
-    joint = cell.astype(np.int64)
-    for names, chosen in outcomes.arms.values():
-        joint += (chosen + 1) * size
-        size *= len(names) + 1
-    return joint, days
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What is added up, whatever by.
+
+    Attributes:
+        fresh: decisions seen for the first time, as a selection of rows.
+        products: x_i x_j of those, in the order of the Gram triangle; None for a plain count.
+        moved: rows whose reward changed; the columns below are theirs.
+        columns: parts of a row and what is added to them.
+        delays: rows, delay in days and reward that came with it, or went.
+    """
+
+    fresh: slice | BoolArray
+    products: list[FloatArray | None]
+    moved: IntArray
+    columns: list[tuple[int, FloatArray]]
+    delays: list[tuple[IntArray, IntArray, FloatArray]]
 
 
-def _compact(cell: IntArray) -> tuple[IntArray, IntArray]:
-    """The different cells, ascending, and each outcome's place among them."""
-    if cell.max() < _DENSE:
-        present = np.zeros(int(cell.max()) + 1, dtype=np.bool_)
-        present[cell] = True
-        used = np.flatnonzero(present)
-        place = np.empty(len(present), dtype=np.int64)
-        place[used] = np.arange(len(used))
-        return used, place[cell]
-    used, place = np.unique(cell, return_inverse=True)
-    return used, place
-
-
-def _summed(outcomes: Outcomes, place: IntArray, count: int) -> FloatArray:
-    rows = np.zeros((count, WIDTH))
-    context = np.round(known(outcomes.context) / GRAIN) * GRAIN
+def _terms(outcomes: Outcomes) -> _Terms:
+    # columns lie in memory one after the other: each is read many times
+    columns = np.ascontiguousarray(known(outcomes.context).T)
+    columns = np.rint(columns * (1.0 / GRAIN)) * GRAIN
     reward = np.round(outcomes.reward / GRAIN) * GRAIN
     first = np.isnan(outcomes.previous)
     before = np.where(first, 0.0, np.round(outcomes.previous / GRAIN) * GRAIN)
-    change = reward - before
-    columns = np.ascontiguousarray(context.T)
-    new = first.astype(np.float64)
-    every = bool(first.all())
-    for number, (i, j) in enumerate(_PAIRS):
-        product = columns[i] * columns[j]
-        rows[:, number] = np.bincount(place, product if every else product * new, minlength=count)
-    moved = np.flatnonzero(change)
-    where, change = place[moved], change[moved]
-    for i in range(_D):
-        rows[:, MOMENT.start + i] = np.bincount(where, columns[i][moved] * change, minlength=count)
-    squares = reward[moved] ** 2 - before[moved] ** 2
-    rows[:, SQUARES] = np.bincount(where, squares, minlength=count)
-    goals = (reward[moved] >= outcomes.goal).astype(np.float64)
-    goals -= before[moved] >= outcomes.goal
-    rows[:, GOALS] = np.bincount(where, goals, minlength=count)
-    bins = LAST_DELAY + 1
+    fresh = slice(None) if bool(first.all()) else first
+    told = columns[:, fresh]
+    ones = bool((told[0] == 1.0).all())  # the first feature is 1 nearly always
+    products: list[FloatArray | None] = [
+        (None if j == 0 else told[j]) if ones and i == 0 else told[i] * told[j] for i, j in _PAIRS
+    ]
+    moved = np.flatnonzero(reward != before)
+    after, was = reward[moved], before[moved]
+    goals = (after >= outcomes.goal).astype(np.float64) - (was >= outcomes.goal)
+    parts = [(MOMENT.start + i, columns[i][moved] * (after - was)) for i in range(_D)]
+    parts += [(SQUARES, after**2 - was**2), (GOALS, goals)]
+    delays = []
     for values, days, sign in (
         (reward, outcomes.delay_days, 1.0), (before, outcomes.previous_delay_days, -1.0)
     ):  # fmt: skip
-        rewarded = np.flatnonzero(values)
-        at = place[rewarded] * bins + np.clip(days[rewarded], 0, LAST_DELAY)
-        came = np.bincount(at, sign * values[rewarded], minlength=count * bins)
-        rows[:, DELAYS] += came.reshape(count, bins)
+        rows = np.flatnonzero(values)
+        delays.append((rows, np.clip(days[rows], 0, LAST_DELAY), sign * values[rows]))
+    return _Terms(fresh, products, moved, parts, delays)
+
+
+def _summed(terms: _Terms, place: IntArray, count: int) -> FloatArray:
+    """The terms added up by place, (count, WIDTH)."""
+    rows = np.zeros((count, WIDTH))
+    where = place[terms.fresh]
+    for number, product in enumerate(terms.products):
+        rows[:, number] = np.bincount(where, product, minlength=count)
+    where = place[terms.moved]
+    for number, change in terms.columns:
+        rows[:, number] = np.bincount(where, change, minlength=count)
+    bins = LAST_DELAY + 1
+    for at, delay, came in terms.delays:
+        found = np.bincount(place[at] * bins + delay, came, minlength=count * bins)
+        rows[:, DELAYS] += found.reshape(count, bins)
     return rows

@@ -53,6 +53,11 @@ class FactorState:
         sums = ArmSums(self.precision - RIDGE_PENALTY * np.eye(d), self.xty, 0.0)
         return posterior(sums, np.arange(d), self.spreads, self.borrowed)
 
+    @cached_property
+    def shares_by_mask(self) -> dict[object, FloatArray]:
+        """What `selection` has computed for masks of this factor; a memory, not knowledge."""
+        return {}
+
     @property
     def covariance(self) -> FloatArray:
         """Covariance of the coefficients per arm, (k, d, d); the inverse of A without spreads."""

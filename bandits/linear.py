@@ -66,10 +66,18 @@ def score_moments(
         beta: mean coefficients, (k, d).
         triangle: `packed` covariance, (k, d (d + 1) / 2).
     """
-    return (
-        summed(beta[:, :, None] * columns, axis=1),
-        np.maximum(summed(triangle[:, :, None] * products, axis=1), 0.0),
-    )
+    mean, variance = _weighted(beta, columns), _weighted(triangle, products)
+    return mean, np.maximum(variance, 0.0, out=variance)
+
+
+def _weighted(weights: FloatArray, rows: FloatArray) -> FloatArray:
+    """The sums of rows (m, n) with weights (k, m): (k, n), added one row after the other."""
+    total = weights[:, 0, None] * rows[0]
+    part = np.empty_like(total)
+    for at in range(1, len(rows)):
+        np.multiply(weights[:, at, None], rows[at], out=part)
+        total += part
+    return total
 
 
 def summed(values: FloatArray, axis: int) -> FloatArray:

@@ -30,6 +30,7 @@ VARIANT_PREFIX = "variant:"  # followed by the action: its variants are arms of 
 
 # Rows per step: the nodes of a chunk stay in the processor's cache.
 _CHUNK = 512
+_BITS = 62  # arms whose mask fits a number
 # Probabilities are drawn from as logged: what differs beyond this between processors is cut off.
 _DECIMALS = 12
 
@@ -193,7 +194,31 @@ def _checked(
 def _distribution(
     state: PolicyState, arms: FactorState, columns: FloatArray, mask: BoolArray
 ) -> FloatArray:
-    """What the policy alone would pick, (k, n), for rows with at least two allowed arms."""
+    """What the policy alone would pick, (k, n), for rows with at least two allowed arms.
+
+    Where contexts tell nothing the answer depends on the mask alone: it is computed once a mask.
+    """
+    if arms.spreads is None or any(arms.spreads.groups[1:]) or len(mask) > _BITS:
+        return _by_context(state, arms, columns, mask)
+    bits = np.left_shift(1, np.arange(len(mask), dtype=np.int64))
+    kinds, first, place = np.unique(bits @ mask, return_index=True, return_inverse=True)
+    shares = np.empty((len(mask), len(kinds)))
+    for kind, at in enumerate(first):
+        key = (state.policy, state.noise, int(kinds[kind]))
+        found = arms.shares_by_mask.get(key)
+        if found is None:
+            alone = np.zeros((len(columns), 1))
+            alone[0] = 1.0
+            found = _by_context(state, arms, alone, mask[:, at, None])[:, 0]
+            arms.shares_by_mask[key] = found
+        shares[:, kind] = found
+    return shares[:, place]
+
+
+def _by_context(
+    state: PolicyState, arms: FactorState, columns: FloatArray, mask: BoolArray
+) -> FloatArray:
+    """The same, for each row's own context."""
     mean, variance = score_moments(columns, squares(columns), arms.beta, arms.triangle)
     if arms.spreads is None:
         scale = state.alpha
