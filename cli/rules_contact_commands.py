@@ -133,6 +133,8 @@ def _condition_lines(condition: dict[str, Any]) -> list[str]:
 def _policy_lines(document: dict[str, Any]) -> list[str]:
     policy = document["policy"]
     verdict = "lets it through" if policy["allowed"] else "stops it"
+    if not document["proposes"]:
+        verdict = "would let it through" if policy["allowed"] else "would stop it"
     where = "" if policy["removed_by"] is None else f": {policy['removed_by']}, {policy['reason']}"
     since = policy["last_contact_days"]
     last = "never contacted by it" if since is None else f"last contact {since:.1f} days ago"

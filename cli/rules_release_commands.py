@@ -1,10 +1,12 @@
 """`keepwell rules`: publish, list, promote, halt, roll back."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +34,7 @@ from store.releases import Release
 
 By = Annotated[str, typer.Option(help="Who does it; stands in the audit trail.")]
 ApprovedBy = Annotated[str | None, typer.Option(help="The second person who has looked at it.")]
+_WIDE = 170
 Why = Annotated[str, typer.Option("--reason", help="In words, for the list of releases.")]
 
 
@@ -168,6 +171,8 @@ def list_command(tenant: Tenant, as_json: AsJson = False) -> None:
     if shown["release"] is None:
         console.print("no rules yet: the first decision or publication brings them")
         return
+    # a pipe has no width of its own, and a name that is cut off can't be used
+    wide = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     table = Table("rule", "status", "in its file", "owner", "file", "action")
     for rule in shown["rules"]:
         written = "" if rule["written_status"] == rule["status"] else rule["written_status"]
@@ -175,7 +180,7 @@ def list_command(tenant: Tenant, as_json: AsJson = False) -> None:
             rule["id"], rule["status"], written, rule["owner"], rule["file"], rule["action"]
         )
     console.print(f"release {shown['release']['number']}")
-    console.print(table)
+    wide.print(table)
 
 
 def _texts(file: str) -> RuleTexts:
