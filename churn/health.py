@@ -22,6 +22,9 @@ Tier = Literal["scorecard", "model"]
 
 _TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
 _VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
+# Two in a hundred values of a training row lie outside by construction; one in ten is odd.
+_FAMILIAR_SHARE = 0.9
+_LEAST_FAMILIAR = 0.5
 _YEAR_DAYS = 365.0
 # Spend of a new contact is not stretched from less than a quarter to a year.
 _SHORTEST_SPEND_DAYS = 90.0
@@ -42,12 +45,15 @@ class Judgement:
         model_version: digest of the model, or the version of the scorecard.
         hazards: (n,) each.
         factors: per contact what moved its risk; None where it was not asked.
+        familiar: share of the contact's known features inside what the model has usually seen;
+            None of the scorecard.
     """
 
     tier: Tier
     model_version: str
     hazards: Hazards
     factors: Sequence[Sequence[Factor] | None]
+    familiar: Array | None = None
 
 
 def health_scores(
@@ -95,7 +101,7 @@ def health_scores(
         raise InvalidInput("Features, hazards and factors differ in length.")
     risk = judged.hazards.hazard_90d
     parts = component_scores(features, standing)
-    confidence, reasons = _confidence(features, judged.tier)
+    confidence, reasons = _confidence(features, judged)
     table = pl.DataFrame(
         {
             "contact_id": features["contact_id"],
@@ -186,17 +192,21 @@ def _raises(factor: Factor) -> bool:
     return factor.points is None or factor.points > 0
 
 
-def _confidence(features: pl.DataFrame, tier: Tier) -> tuple[pl.Series, pl.Series]:
+def _confidence(features: pl.DataFrame, judged: Judgement) -> tuple[pl.Series, pl.Series]:
+    """Who said it x how much history x how much of the contact the model has seen the like of."""
     visits = matrix_of(features, (VISITS,))[:, 0]
     history = np.zeros(len(visits))
     for at_least, share in _VISITS_CONFIDENCE:
         history = np.where(visits >= at_least, share, history)
-    source = "a model of this business" if tier == "model" else "the scorecard, no model yet"
+    familiar = np.ones(len(visits)) if judged.familiar is None else judged.familiar
+    known = np.clip(familiar / _FAMILIAR_SHARE, _LEAST_FAMILIAR, 1.0)
+    source = "a model of this business" if judged.tier == "model" else "the scorecard, no model yet"
     reasons = [
         f"{source}; {count:.0f} {'visit' if count == 1 else 'visits'} of history"
-        for count in visits
+        + (f"; {1 - share:.0%} of the facts are unlike any it learnt from" if trust < 1 else "")
+        for count, share, trust in zip(visits, familiar, known, strict=True)
     ]
-    level = pl.Series(_TIER_CONFIDENCE[tier] * history).round(2)
+    level = pl.Series(_TIER_CONFIDENCE[judged.tier] * history * known).round(2)
     return level, pl.Series(reasons, dtype=pl.String)
 
 

@@ -67,6 +67,20 @@ class HazardModel:
             per_period[:, part] = self._period_hazards(matrix[part], days_to_limit[part])
         return Hazards.from_period_hazards(per_period, days_to_limit)
 
+    def familiar(self, matrix: Array) -> Array:
+        """Share of each row's known features that lie where 98 in 100 training rows lay, (n,).
+
+        1 where nothing is known. What the model has hardly seen it can't be sure about.
+        """
+        inside, known = np.zeros(len(matrix)), np.zeros(len(matrix))
+        for column, usual in enumerate(self.trained.usual):
+            values = matrix[:, column]
+            told = ~np.isnan(values)
+            known += told
+            if usual is not None:
+                inside += told & (values >= usual[0]) & (values <= usual[1])
+        return np.where(known > 0, inside / np.maximum(known, 1.0), 1.0)
+
     def factors(
         self, matrix: Array, days_to_limit: Array, *, most: int = 5
     ) -> tuple[tuple[Factor, ...], ...]:

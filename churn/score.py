@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from churn.definition import ChurnDefinition, Rhythm, rhythm
+from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
 from churn.health import Judgement, Tier, health_scores
@@ -83,6 +84,7 @@ def score(
         judged.version,
         judged.hazards,
         _per_row(judged.factors(asked), asked, standing),
+        judged.familiar,
     )
     return health_scores(
         features, standing, explained, as_of=as_of, policy=policy, previous=previous
@@ -95,6 +97,7 @@ class _Judged:
     version: str
     hazards: Hazards
     factors: Callable[[NDArray[np.int64]], Sequence[Sequence[Factor]]]
+    familiar: Array | None = None
 
 
 def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _Judged:
@@ -105,6 +108,7 @@ def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _
         model.digest,
         hazards,
         lambda rows: model.factors(matrix[rows], standing.days_to_limit[rows]),
+        model.familiar(matrix),
     )
 
 

@@ -15,7 +15,7 @@ from churn.blend import loss_of, mixture
 from churn.calibrate import fit_sigmoid, sigmoid
 from churn.feature_rows import Array
 from churn.logistic import fit
-from churn.tabular import Coded, Table, TableCode
+from churn.tabular import Coded, Table, TableCode, has_wide_categories
 
 Rows = NDArray[np.int64]
 # (leaves, trees, rows in a leaf). Small trees win on tables of service size; the larger ones are
@@ -29,8 +29,16 @@ _TREES = {
     "trees-63": (63, 500, 8),
 }
 _LADDER = ("trees-15", "trees-31", "trees-63")
+# The same with sets of levels as splits, for tables with wide categories.
+_SETS = {"sets-6": (6, 250, 30), "sets-15": (15, 200, 20)}
 # Ridge in nats.
-_LOGISTIC = {"logistic-1": 1.0, "logistic-5": 5.0, "logistic-20": 20.0}
+_LOGISTIC = {
+    "logistic-0.05": 0.05,
+    "logistic-0.2": 0.2,
+    "logistic-1": 1.0,
+    "logistic-5": 5.0,
+    "logistic-20": 20.0,
+}
 _INNER_FOLDS = 3
 _MOST_INNER_ROWS = 20_000
 # Fewer events than this and trees only learn the noise.
@@ -112,6 +120,8 @@ def _held_out(table: Table, rows: Rows, seed: int, threads: int) -> dict[str, Ar
     if min(int(event.sum()), int((~event).sum())) < _LEAST_EVENTS_FOR_TREES:
         return found
     found |= {name: told(name) for name in _TREES if name not in _LADDER}
+    if has_wide_categories(table):
+        found |= {name: told(name) for name in _SETS}
     best = min(loss_of(found[name], event) for name in _TREES if name in found)
     for name in _LADDER:
         found[name] = told(name)
@@ -126,7 +136,8 @@ def _fit(name: str, seen: Coded, event: NDArray[np.bool_], seed: int, threads: i
     if name in _LOGISTIC:
         fitted = fit(seen.linear, event, penalty=_LOGISTIC[name])
         return lambda coded: np.clip(fitted.log_odds(coded.linear), -_FARTHEST, _FARTHEST)
-    leaves, trees, in_leaf = _TREES[name]
+    leaves, trees, in_leaf = (_TREES | _SETS)[name]
+    sets = name in _SETS
     booster = lgb.train(
         {
             "objective": "binary",
@@ -143,11 +154,17 @@ def _fit(name: str, seen: Coded, event: NDArray[np.bool_], seed: int, threads: i
             "seed": seed,
             "verbosity": -1,
         },
-        lgb.Dataset(seen.trees, label=event),
+        lgb.Dataset(
+            seen.native if sets else seen.trees,
+            label=event,
+            categorical_feature=list(seen.categories) if sets else "auto",
+        ),
         num_boost_round=trees,
     )
-    return lambda coded: np.clip(
-        np.asarray(booster.predict(coded.trees, raw_score=True, num_threads=threads)),
-        -_FARTHEST,
-        _FARTHEST,
-    )
+
+    def log_odds(coded: Coded) -> Array:
+        rows = coded.native if sets else coded.trees
+        told = booster.predict(rows, raw_score=True, num_threads=threads)
+        return np.asarray(np.clip(told, -_FARTHEST, _FARTHEST))
+
+    return log_odds

@@ -24,12 +24,15 @@ _BLANKS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|ids|uuid|guid|index|key|row|rownumber|row_number|phone|e-?mail|account_?number|"
     r"unnamed.*)$|^$|(?<=[a-z])I[Dd]$|^rownumber$|^unnamed.*$|^(customer|client|user|row|account|"
-    r"member|subscriber|policy|loan|msisdn)[\s_-]*(id|no|nr|num|number)$"
+    r"member|subscriber|policy|loan|invoice|order)[\s_-]*(id|no|nr|num|number)$|^msisdn$"
 )
-# A column as wide as this is coded by the event rates of its levels, not by a column per level.
-_MOST_LEVELS = 30
+# A column per level for the most frequent: a split takes a level, a line adds them up, so that the
+# logistic can take more. A column with more levels than a few has the levels' event rates as well.
+_MOST_LEVELS_OF_TREES = 30
+_MOST_LEVELS = 120
+_FEW_LEVELS = 12
 _LEAST_ROWS_OF_LEVEL = 5
-_RATE_PRIOR_ROWS = 20.0
+_RATE_PRIOR_ROWS = 8.0
 _RATE_FOLDS = 5
 
 
@@ -236,10 +239,17 @@ def _codes(column: pl.Series) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """Rows for trees and for logistic regression; `levels` are the tree columns of categories."""
+    """Rows for trees, for logistic regression, and for trees that split sets of levels.
+
+    Attributes:
+        native: numbers, then each category as its code, NaN = blank.
+        categories: which columns of `native` are codes.
+    """
 
     trees: Array
     linear: Array
+    native: Array
+    categories: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +259,11 @@ class _Levels:
     own: NDArray[np.int64]
     rates: dict[int, float]
     base: float
+
+
+def has_wide_categories(table: Table) -> bool:
+    """Whether a category has more levels than a few: a set of them may be worth a split."""
+    return any(np.unique(codes).size > _FEW_LEVELS for codes in table.categories.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +327,16 @@ class TableCode:
             (table.categories[name][rows][:, None] == levels.own[None, :]).astype(np.float64)
             for name, levels in self.levels.items()
         ]
+        told_codes = (table.categories[name][rows].astype(np.float64) for name in self.levels)
+        codes = [np.where(each < 0, np.nan, each) for each in told_codes]
+        frequent = [columns[:, :_MOST_LEVELS_OF_TREES] for columns in own]
         told = [rate[:, None] for rate in rates.values()]
         standard = np.clip(np.nan_to_num((numbers - self.mean) / self.spread), -4.0, 4.0)
         hats = [_hats(column, knots) for column, knots in zip(numbers.T, self.hats, strict=True)]
         return Coded(
-            trees=np.column_stack([numbers, *own, *told]),
+            trees=np.column_stack([numbers, *frequent, *told]),
+            native=np.column_stack([numbers, *codes]),
+            categories=tuple(range(numbers.shape[1], numbers.shape[1] + len(codes))),
             linear=np.column_stack([standard, self.normal.design(numbers), *hats, *own, *told]),
         )
 
@@ -347,7 +367,7 @@ def _learn_levels(codes: NDArray[np.int64], event: NDArray[np.bool_]) -> _Levels
     order = np.argsort(-counts, kind="stable")[:_MOST_LEVELS]
     own = levels[order[counts[order] >= _LEAST_ROWS_OF_LEVEL]]
     rates: dict[int, float] = {}
-    if levels.size > _MOST_LEVELS:
+    if levels.size > _FEW_LEVELS:
         hits = np.bincount(place, weights=event)
         shrunk = (hits + _RATE_PRIOR_ROWS * base) / (counts + _RATE_PRIOR_ROWS)
         rates = dict(zip(levels.tolist(), shrunk.tolist(), strict=True))

@@ -127,6 +127,16 @@ def test_a_booster_that_does_not_fit_its_columns_is_unusable(trained: TrainedMod
         )
 
 
+def test_what_the_model_has_hardly_seen_is_told_apart(model: HazardModel):
+    usual = [each or (0.0, 0.0) for each in model.trained.usual]
+    known = np.array([[low for low, _ in usual], [high + 1e6 for _, high in usual]])
+    seen = np.array([each is not None for each in model.trained.usual])
+    assert seen.sum() > 10
+    rows = np.vstack([known, np.full(len(usual), np.nan)])
+    rows[:2, ~seen] = np.nan
+    np.testing.assert_array_equal(model.familiar(rows), [1.0, 0.0, 1.0])
+
+
 def test_both_members_have_their_share(trained: TrainedModel):
     matrix, _ = some_contacts(HazardModel(trained), 50, seed=11)
     left = np.full(50, 20.0)

@@ -32,7 +32,7 @@ def shared() -> LogHazard:
 
 @pytest.fixture(scope="module")
 def origins() -> tuple[list[Standing], list[Standing]]:
-    own = simulated(35.0, customers=330, days=520, seed=8)
+    own = simulated(25.0, customers=600, days=520, seed=8)
     days = (150, 180, 210, 240, 270)
     return [standing(own, day, 400) for day in days], [standing(own, d, 240) for d in days[:3]]
 
@@ -53,7 +53,7 @@ def test_a_business_that_has_seen_nothing_is_scored_by_the_model_of_others(
 def test_too_few_customers_for_trees_of_their_own_get_two_parameters_at_most(
     shared: LogHazard, origins: tuple[list[Standing], list[Standing]]
 ):
-    past, trial = ([some_of(each, 120) for each in part] for part in origins)
+    past, trial = ([some_of(each, 250) for each in part] for part in origins)
     assert set(tiered(shared, past, trial, seed=0).losses) <= {1, 2}
 
 
