@@ -13,7 +13,7 @@ from engine.profile import (
     contacts_of,
     profile_from,
 )
-from tests.factories.contacts import contact_id
+from tests.factories.contacts import contact_id, make_policy
 
 
 def make_profile(number: int = 0, **changes: object) -> Profile:
@@ -42,7 +42,7 @@ def test_what_is_not_known_is_not_written_down():
 
 def test_columns_hold_what_the_profiles_hold():
     profiles = [make_profile(), make_profile(1, zone="UTC", reach=(), consent={})]
-    contacts = contacts_of(profiles, np.zeros((2, 4)))
+    contacts = contacts_of(profiles, np.zeros((2, 4)), make_policy(), np.full(2, np.nan))
     assert contacts.ids == [contact_id(0), contact_id(1)]
     assert [contacts.zones[z] for z in contacts.zone] == ["America/New_York", "UTC"]
     assert contacts.reachable.tolist() == [[True, False, False], [False, False, False]]
@@ -60,7 +60,9 @@ def test_columns_hold_what_the_profiles_hold():
 )  # fmt: skip
 def test_a_complaint_is_open_until_one_was_resolved_after_it(opened, resolved, is_open):
     row = {COMPLAINT_OPENED: opened, COMPLAINT_RESOLVED: resolved}
-    contacts = contacts_of([make_profile(row=row)], np.zeros((1, 4)))
+    contacts = contacts_of(
+        [make_profile(row=row)], np.zeros((1, 4)), make_policy(), np.full(1, np.nan)
+    )
     assert contacts.open_complaint.tolist() == [is_open]
 
 
@@ -81,5 +83,5 @@ def test_open_subjects_come_back_as_they_were_stored():
 
 
 def test_nobody_is_a_batch_too():
-    contacts = contacts_of([], np.zeros((0, 4)))
+    contacts = contacts_of([], np.zeros((0, 4)), make_policy(), np.zeros(0))
     assert len(contacts.ids) == len(contacts.keys) == len(contacts.sends) == 0
