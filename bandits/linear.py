@@ -72,7 +72,7 @@ def score_moments(
 
 def _weighted(weights: FloatArray, rows: FloatArray) -> FloatArray:
     """The sums of rows (m, n) with weights (k, m): (k, n), added one row after the other."""
-    total = weights[:, 0, None] * rows[0]
+    total: FloatArray = weights[:, 0, None] * rows[0]
     part = np.empty_like(total)
     for at in range(1, len(rows)):
         np.multiply(weights[:, at, None], rows[at], out=part)

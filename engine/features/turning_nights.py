@@ -18,6 +18,7 @@ from engine.features.columns import feature_columns
 from engine.features.contact_dates import ISO_DATE
 from engine.features.properties import property_in
 from engine.features.spec import Feature, Kind
+from engine.features.turning_points import window_edges
 from engine.features.wall_clock import DAY_US, instant_us
 
 # a quotient that is compared is rounded: what lies this close to a bound may be on either side
@@ -143,12 +144,11 @@ def _wall(clocks: Clocks, dated: pl.DataFrame, instant: str) -> Ints:
 
 
 def _leave(nights: _Nights, spec: Feature, bounds: tuple[float, ...]) -> None:  # noqa: ARG001
-    """An event leaves the window; of a trend, first the later half."""
-    if spec.window_days is not None:
-        types = spec.of_types if spec.kind == "median_latency_days" else spec.types
-        events = nights.of({*types, *spec.of_types})
-        for halves in (1, 2) if spec.kind == "trend" else (1,):
-            _age(nights, events, spec.window_days * halves * DAY_US)
+    """An event leaves the window; of a trend, first the later half; of a season, it comes first."""
+    types = spec.of_types if spec.kind == "median_latency_days" else spec.types
+    events = nights.of({*types, *spec.of_types})
+    for days in window_edges(spec):
+        _age(nights, events, days * DAY_US)
 
 
 def _grow(nights: _Nights, spec: Feature, bounds: tuple[float, ...]) -> None:
@@ -298,10 +298,16 @@ def _members(nights: _Nights, spec: Feature, bounds: tuple[float, ...]) -> None:
     shared = events.join(everybody, on="account", how="left")
     rows = shared["other"].fill_null(shared["row"]).to_numpy()
     nights.mark(rows, np.searchsorted(nights.at, shared["seen"].to_numpy()))
-    # each member's clock may be another one, a day apart at most
+    kept = shared["kept"].is_not_null()
+    nights.mark(
+        rows[kept.to_numpy()], np.searchsorted(nights.at, shared["kept"].drop_nulls().to_numpy())
+    )
+    # another member's clock may show the day before or after, and a month later is then, at the
+    # end of a short month, up to four days apart
     days = shared["wall"].to_numpy() // DAY_US
-    for due in _due(nights, replace(spec, attribute=None), rows, days):
-        _days(nights, rows, due - (spec.window_days or 0), slack=3)
+    for near in (-1, 0, 1):
+        for due in _due(nights, replace(spec, attribute=None), rows, days + near):
+            _days(nights, rows, due - (spec.window_days or 0), slack=2)
 
 
 _MARKS: dict[Kind, tuple[_Mark, ...]] = {
@@ -310,6 +316,11 @@ _MARKS: dict[Kind, tuple[_Mark, ...]] = {
     "share": (_leave,),
     "trend": (_leave,),
     "mean_value": (_leave,),
+    "top_share": (_leave,),
+    "distinct_count": (_leave,),
+    "season_count": (_leave,),
+    "median_lead_days": (_leave,),
+    "mean_change": (_leave,),
     "open_count": (_leave,),
     "median_latency_days": (_leave,),
     "days_since_last": (_grow,),

@@ -100,17 +100,22 @@ def turning_points(
 _TWO_WINDOWS = frozenset({"trend", "mean_change"})
 
 
+def window_edges(spec: Feature) -> tuple[int, ...]:
+    """Ages in days at which an event changes its place: it leaves the window, or enters another."""
+    days = spec.window_days
+    if spec.kind == "season_count":
+        return (YEAR_DAYS - (days or 0), YEAR_DAYS)
+    if days is None:
+        return ()
+    return (days, 2 * days) if spec.kind in _TWO_WINDOWS else (days,)
+
+
 def _leaving(view: View) -> Iterator[int]:
     """An event is in the window at exactly its length, and out a microsecond later."""
-    days = view.spec.window_days
-    halves = 2 if view.spec.kind in _TWO_WINDOWS else 1
-    lengths = () if days is None else tuple(days * (n + 1) for n in range(halves))
-    if view.spec.kind == "season_count":
-        lengths = (YEAR_DAYS - (days or 0), YEAR_DAYS)
     for dated in view.events:
-        for length in lengths:
-            yield dated.wall + length * DAY_US + 1
-            yield dated.wall + length * DAY_US
+        for days in window_edges(view.spec):
+            yield dated.wall + days * DAY_US + 1
+            yield dated.wall + days * DAY_US
 
 
 # ------------------------------------------------------------------------------------- ages

@@ -40,6 +40,12 @@ ASKED: tuple[tuple[Feature, tuple[float, ...]], ...] = (
     (Feature("a", "last_value", ("visit",)), (5,)),
     (Feature("a", "mean_value", ("visit",), window_days=15), (5,)),
     (Feature("a", "value_change", ("visit",)), (0,)),
+    (Feature("a", "mean_change", ("visit",), window_days=12), (0,)),
+    (Feature("a", "interval_spread", ("visit", "booked")), (0.5,)),
+    (Feature("a", "median_lead_days", ("booked",), window_days=20), (5,)),
+    (Feature("a", "season_count", ("visit",), window_days=15), (1, 2)),
+    (Feature("a", "distinct_count", ("visit",), 14, property="staff"), (1, 2)),
+    (Feature("a", "top_share", ("visit",), 14, property="staff"), (0.6,)),
     (Feature("a", "open_count", **OPENED, window_days=12), (1,)),
     (Feature("a", "oldest_open_days", **OPENED), (5, 25)),
     (Feature("a", "median_latency_days", ("booked",), 20, of_types=("visit",)), (4,)),
@@ -82,7 +88,9 @@ def group(seed: int, first: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def event(rng: Random, first: datetime) -> HistoryEvent:
-    at = first + timedelta(days=rng.randrange(-60, 40), minutes=rng.choice((0, 0, 1, 719, -1)))
+    ago = rng.choice((0, 0, 365))  # a season's events lie a year back
+    days = rng.randrange(-60, 40) - ago
+    at = first + timedelta(days=days, minutes=rng.choice((0, 0, 1, 719, -1)))
     starts = rng.choice((None, at + timedelta(days=rng.randrange(30))))
     ends = (at + timedelta(days=rng.randrange(40))).date().isoformat()
     return HistoryEvent(
@@ -92,7 +100,7 @@ def event(rng: Random, first: datetime) -> HistoryEvent:
         rng.choice((None, "appointment:1", "appointment:2")),
         starts,
         rng.choice((None, 3.0, 8.0)),
-        rng.choice((None, json.dumps({"ends": ends}))),
+        rng.choice((None, json.dumps({"ends": ends, "staff": rng.choice("ab")}))),
     )
 
 
