@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, Measured, median_seconds
 from benchmarks.practice import World, real_file
-from benchmarks.rules_alone import COLUMNS, EVALUATIONS, ROWS, RULES, UNKNOWN
+from benchmarks.rules_alone import COLUMNS, EVALUATIONS, FIELDS, ROWS, RULES, UNKNOWN
 from engine.errors import InvalidRules
 from rules.check import check
 from rules.loader import PACKS, load_rules, read_rules
@@ -74,7 +74,8 @@ def _alone() -> tuple[Figure, ...]:
     ).stdout
     found: dict[str, float] = json.loads(told)
     frame = f"{RULES} rules over {ROWS:,} profiles"
-    single = f"{RULES} rules for one contact, durable_rules, CPU"
+    single = f"{RULES} rules over {FIELDS} values of one contact, durable_rules, CPU"
+    wide = f"{RULES} rules over {COLUMNS} values of one contact, durable_rules, CPU"
     polars = f"polars comparing {COLUMNS} columns with a constant"
     rows, bare = ROWS / found["frame_seconds"], ROWS / found["polars_seconds"]
     durable = found["durable_us"]
@@ -83,6 +84,7 @@ def _alone() -> tuple[Figure, ...]:
         _limit(f"{frame}, peak", found["peak_mib"], "MiB", PEAK_MIB),
         _limit(single, durable, "µs", SINGLE_US),
         Figure("rules", single, durable, "µs", found["one_row_us"], "a frame of one row", bar=5.0),
+        Figure("rules", wide, found["wide_us"], "µs", durable, f"the same over {FIELDS} values"),
         _limit(
             f"growth over {EVALUATIONS:,} evaluations", max(found["grown_mib"], 0.01), "MiB",
             GROWTH_MIB,

@@ -292,7 +292,8 @@ class _View:
 
     def _samples(self, proposals: pl.DataFrame) -> list[dict[str, Any]]:
         zone = zone_or_utc(self.nights.playbook.settings.time_zone)
-        chosen = proposals.sort(_keys(proposals["contact_id"])).head(_SAMPLES)
+        people = proposals.unique("contact_id", keep="first", maintain_order=True)
+        chosen = people.sort(_keys(people["contact_id"])).head(_SAMPLES)
         return [
             {
                 "contact_id": row["contact_id"],
