@@ -79,7 +79,8 @@ def _rules(columns: int, *, conditions: int) -> CompiledRules:
 
 def _rule(number: int, rng: np.random.Generator, columns: int, conditions: int) -> str:
     def condition() -> str:
-        low = int(rng.integers(10, 60))
+        # over few fields conditions meet more often: as many rules fire as in a practice, one in 20
+        low = int(rng.integers(10, 60) if conditions == 3 else rng.integers(35, 95))
         return f"{{field: contact.f{rng.integers(columns)}, at_least: {low}}}"
 
     lines = [f"- {condition()}" for _ in range(2)]
