@@ -81,11 +81,12 @@ def _show(result: DemoResult, decisions: int) -> None:
     console.print(at_risk)
 
     console.print(f"\n[bold]The best action for the first {decisions}[/bold]")
-    best = Table("patient", "action", "by", "when (UTC)", "worth", "chance", box=None)
+    best = Table("patient", "action", "about", "by", "when (UTC)", "worth", "chance", box=None)
     for d in [d for d in result.decisions if d["action"]][:decisions]:
         best.add_row(
             result.names.get(d["contact_id"], d["contact_id"]),
             d["action"],
+            d["subject"].partition(":")[0],
             f"{d['channel']}, {d['variant']}",
             f"{datetime.fromisoformat(d['send_at']):%a %H:%M}",
             f"{d['score_cents'] / 100:.2f}",

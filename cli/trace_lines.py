@@ -1,5 +1,8 @@
 """A decision as a few lines: what the demo shows of one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from cli.options import Document
 
 
@@ -11,7 +14,7 @@ def trace_lines(document: Document) -> list[str]:
         f"decision {document['id']}",
         f"  contact    {document['contact_id']} as of {document['as_of']}",
         f"  health     {health['score']} (P(churn) in 30/60/90 days: {hazards}, {health['tier']})",
-        f"  outcome    {document['action'] or 'do nothing'}: {document['reason']}",
+        f"  outcome    {_named(document)}: {document['reason']}",
     ]
     if document["action"]:
         lines += [
@@ -23,7 +26,7 @@ def trace_lines(document: Document) -> list[str]:
         ]
     lines.append("  candidates")
     for each in document["candidates"]:
-        name = each["action"] or "do nothing"
+        name = _named(each)
         verdict = f"{each['removed_by']}: {each['reason']}" if each["removed_by"] else "chosen"
         lines.append(f"    {name:<24} {each['score_cents'] / 100:>9.2f}  {verdict}")
         if each["action"]:
@@ -37,6 +40,13 @@ def trace_lines(document: Document) -> list[str]:
         state = send.get("state") or send.get("status")
         lines.append(f"  message    {state} {send.get('reason') or send.get('detail') or ''}")
     return lines
+
+
+def _named(each: Mapping[str, Any]) -> str:
+    """The action, with what it is about where that is not the contact: 'renewal (contract:7)'."""
+    about = each["subject"]
+    name = each["action"] or "do nothing"
+    return name if about in {None, "contact"} else f"{name} ({about})"
 
 
 def _share(value: float | None) -> str:
