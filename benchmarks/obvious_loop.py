@@ -65,7 +65,7 @@ class ObviousLoop:
         matched = self._matched({**row, **_health(hazards)})
         best, best_score = None, 0.0
         for action in self._playbook.actions.actions:
-            if action.rule not in matched:
+            if action.shadow or action.rule not in matched:
                 continue
             costs = [
                 action.cost_cents.get(channel, 0.0)
