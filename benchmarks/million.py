@@ -255,9 +255,7 @@ def measure(world: World) -> Measured:
                 "loop that decides only",
             ),
         ),
-        (
-            f"night: {told['candidates_each']} candidates a contact; seconds by step: {told['ours']}.",
-        ),
+        (f"night: {told['candidates_each']} candidates a contact; seconds: {told['ours']}.",),
     )
 
 
