@@ -29,6 +29,7 @@ def _of(module: str) -> Measure:
 AREAS: Mapping[str, Measure | None] = {
     "api": _of("api"),
     "decide": _of("decide"),
+    "night": _of("million"),
     "rules": _of("rules"),
     "churn": _of("churn"),
     "learn": _of("learn"),

@@ -20,6 +20,7 @@ import polars as pl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from benchmarks.figures import Figure, Measured
 from benchmarks.obvious_loop import ObviousLoop
 from benchmarks.practice import Everybody, Practice, World
 from churn.definition import rhythm
@@ -38,6 +39,7 @@ from store.playbooks import get_versions
 _Frames = dict[str, pl.DataFrame]
 RULES, PER_CONTACT = 60, 8
 PART = 20_000
+NIGHT = 60_000  # in `make bench`
 SAMPLE = 300  # contacts that the obvious loop decides for
 FLOOR_BAR, LOOP_BAR, PEAK_BAR, EXPONENT_BAR = 6.0, 200.0, 6.0, 1.05
 # a contact seen any time ago falls into exactly eight of these spans
@@ -213,6 +215,48 @@ def figures(result: Timed, loop: float) -> dict[str, object]:
         and peak < PEAK_BAR
         and not slope > EXPONENT_BAR,
     }
+
+
+def measure(world: World) -> Measured:
+    """Do a small night and tell how its time grows; a million is `python -m benchmarks.million`."""
+    practice = world.practice
+    people = world.run(lambda runtime: everybody(runtime, practice))
+    result = world.run(lambda runtime: timed(runtime, people, NIGHT, (PART, NIGHT)))
+    told = figures(result, looped(people))
+    ours, floor = sum(result.ours.values()), sum(result.floor.values())
+    night = f"{NIGHT:,} decisions under {RULES} rules, with trace, in PostgreSQL"
+    return Measured(
+        (
+            Figure("night", night, ours, "s", floor, "predict and bare COPY", 1 / FLOOR_BAR),
+            Figure(
+                "night",
+                f"growth of its time from {PART:,} on",
+                exponent(result.reached),
+                "exponent",
+                EXPONENT_BAR,
+                "linear, and a little",
+                1.0,
+            ),
+            Figure(
+                "night",
+                "peak memory of the process",
+                float(str(told["peak_gib"])),
+                "GiB",
+                PEAK_BAR,
+                "the bar",
+                1.0,
+            ),
+            Figure(
+                "night",
+                "the same, decisions a second",
+                result.contacts / ours,
+                "decisions/s",
+                float(str(told["loop_per_second"])),
+                "loop that decides only",
+            ),
+        ),
+        (f"night: {told['candidates_each']} candidates a contact; seconds: {told['ours']}.",),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

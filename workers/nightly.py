@@ -30,9 +30,9 @@ EVERY_SECONDS = 600.0
 # by the product's clock, UTC: late evening to midnight in the United States
 _HOURS = range(3, 6)
 
-# In this order for each tenant. A job may be asked several times a night and by several workers.
+# In this order for each tenant: rules are verified and health is scored before it is decided. A
+# job may be asked several times a night and by several workers.
 JOBS: Sequence[tuple[str, Job]] = (
-    ("decide", decide_tonight),
     ("verify", verify_tonight),
     ("audit", audit_tonight),
     ("forget answers", forget_answers),
@@ -40,6 +40,7 @@ JOBS: Sequence[tuple[str, Job]] = (
     ("texts", texts_tonight),
     ("retrain", retrain_tonight),
     ("health", score_tonight),
+    ("decide", decide_tonight),
     ("drift", drift_tonight),
 )
 

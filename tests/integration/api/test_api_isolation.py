@@ -50,12 +50,13 @@ async def rows_of(database):
     return digest
 
 
-# a rule's id is a name that tenants may share: it gives nothing away, and finds only one's own
+# tested beside what they are about
 OTHERS = [
     ("post", "/v1/approvals/{approval}/approve"),
     ("post", "/v1/approvals/{approval}/refuse"),
     ("post", "/v1/plan/marks/{mark_id}/withdraw"),
-]  # tested with the plan
+]
+# a rule's id is a name that tenants may share: it gives nothing away, and finds only one's own
 WITH_RULE = [
     ("post", f"/v1/rules/{{rule}}/{verb}")
     for verb in ("promote", "halt", "explain", "record", "backtest")
