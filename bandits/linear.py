@@ -67,12 +67,12 @@ def score_moments(
         triangle: `packed` covariance, (k, d (d + 1) / 2).
     """
     mean, variance = _weighted(beta, columns), _weighted(triangle, products)
-    return mean, np.maximum(variance, 0.0, out=variance)
+    return mean, np.maximum(variance, 0.0)
 
 
 def _weighted(weights: FloatArray, rows: FloatArray) -> FloatArray:
     """The sums of rows (m, n) with weights (k, m): (k, n), added one row after the other."""
-    total = weights[:, 0, None] * rows[0]
+    total: FloatArray = weights[:, 0, None] * rows[0]
     part = np.empty_like(total)
     for at in range(1, len(rows)):
         np.multiply(weights[:, at, None], rows[at], out=part)

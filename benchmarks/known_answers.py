@@ -120,7 +120,10 @@ def open_bandit(folder: Path) -> list[dict[str, Any]]:
             kind: read_frame(folder / "obd" / f"obd_{kind}_{campaign}.csv.gz")
             for kind in ("random", "bts")
         }
-        arms = int(max(frame["item_id"].max() for frame in logs.values())) + 1
+        arms = (
+            int(max(frame["item_id"].cast(pl.Int64).to_numpy().max() for frame in logs.values()))
+            + 1
+        )
         evenly = np.full((len(logs["bts"]), arms), 1.0 / arms)
         shares = _shares(logs["bts"], arms)
         position = logs["random"]["position"].cast(pl.Int64).to_numpy() - 1
@@ -159,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
-    found = {
+    found: dict[str, Any] = {
         "confounded": confounded(asked.folder),
         "heartsteps": heartsteps(asked.folder),
         "open_bandit": open_bandit(asked.folder),

@@ -12,7 +12,7 @@ import numpy as np
 
 from bandits.borrowing import borrowed_from
 from bandits.delays import prior_curve
-from bandits.evidence import Outcomes, added, tallied
+from bandits.evidence import Cell, FloatArray, Outcomes, added, tallied
 from bandits.fit import DISCOUNTS, Choosing, fitted
 from bandits.selection import probabilities
 from bandits.state import drawn_noise
@@ -64,7 +64,8 @@ def learning() -> str:
     """Selection probabilities week by week in a world where SMS brings twice as much."""
     rng = np.random.default_rng(3)
     x = np.array([[1.0, 0.3, 0.5, 0.3]])
-    evidence, shares = {}, {name: [1 / 3] for name in _ARMS}
+    evidence: dict[Cell, FloatArray] = {}
+    shares = {name: [1 / 3] for name in _ARMS}
     shown = np.full((1, 3), 1 / 3)
     for week in range(1, 21):
         chosen = rng.choice(3, size=100, p=shown[0] / shown[0].sum())
@@ -91,8 +92,7 @@ def borrowing() -> str:
     for n in sizes:
         each = n // 2
         chosen = np.repeat([0, 1], each)
-        rate = np.where(chosen == 0, 0.16, 0.10)
-        reward = (np.arange(2 * each) % 100 / 100.0 < rate).astype(np.float64)
+        reward = np.concatenate([_evenly(0.16, each), _evenly(0.10, each)])
         zero = np.zeros(2 * each, dtype=np.int64)
         told = Outcomes({"channel": (("email", "sms"), chosen)}, np.full(2 * each, _TODAY),
                         np.repeat(x, 2 * each, axis=0), reward, np.full(2 * each, np.nan),
@@ -106,6 +106,12 @@ def borrowing() -> str:
             shares[name].append(share)
     return chart("Elsewhere SMS is twice as good; here e-mail brings 16 %, SMS 10 %",
                  "decisions of its own", sizes, shares)  # fmt: skip
+
+
+def _evenly(rate: float, n: int) -> np.ndarray:
+    """Rewards of 0 and 1 at this rate, as evenly as they can be: a picture without luck."""
+    reached = np.floor(rate * np.arange(n + 1) + 0.5)
+    return np.diff(reached)
 
 
 def remembering() -> str:
