@@ -178,12 +178,15 @@ def _lent(factor: FactorState | None, lent: Borrowed) -> FactorState:
     known = factor or untrained(lent.arms, _D)
     place = {arm: number for number, arm in enumerate(lent.arms)}
     differences = [lent.difference[place[arm]] if arm in place else 0.0 for arm in known.arms]
+    # how arms differ here says nothing of how far they may lie from what others saw of them
+    own = known.spreads or Spreads((0.0,) * _D, lent.noise_variance)
+    wider = max(own.groups[0], lent.spread)
     return FactorState(
         arms=known.arms,
         precision=known.precision,
         xty=known.xty,
         observations=known.observations,
         reward_sum=known.reward_sum,
-        spreads=known.spreads or Spreads((lent.spread, *[0.0] * (_D - 1)), lent.noise_variance),
+        spreads=Spreads((wider, *own.groups[1:]), own.noise_variance),
         borrowed=np.array(differences),
     )

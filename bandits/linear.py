@@ -67,7 +67,7 @@ def score_moments(
         triangle: `packed` covariance, (k, d (d + 1) / 2).
     """
     mean, variance = _weighted(beta, columns), _weighted(triangle, products)
-    return mean, np.maximum(variance, 0.0, out=variance)
+    return mean, np.maximum(variance, 0.0)
 
 
 def _weighted(weights: FloatArray, rows: FloatArray) -> FloatArray:

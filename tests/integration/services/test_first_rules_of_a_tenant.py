@@ -22,5 +22,8 @@ async def test_first_decisions_at_the_same_moment_make_one_first_version(
     digests = await asyncio.gather(*(first() for _ in range(4)))
     assert len(set(digests)) == 1
     async with database.transaction(tenant) as connection:
-        rows = await connection.execute(text("SELECT version, status FROM keepwell.rule_sets"))
-        assert [tuple(row) for row in rows] == [(1, "live")]
+        rows = await connection.execute(
+            text("SELECT name, version, status FROM keepwell.rule_sets ORDER BY name")
+        )
+        files = sorted(default_packs("healthcare"))
+        assert [tuple(row) for row in rows] == [(name, 1, "live") for name in files]

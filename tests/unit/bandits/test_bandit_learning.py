@@ -249,8 +249,8 @@ def test_a_new_business_begins_with_what_its_industry_knows_and_learns_better():
     p = probabilities(fresh, "channel", x, np.ones((1, 2), bool))[0]
     assert p[1] > 0.8
     assert load_state(_stored(fresh)).digest == fresh.digest
-    # here it is the other way round, and a thousand decisions are more than the loan
-    arms, rewards, own = history(1000, rates=(0.25, 0.1))
+    # here it is a little the other way round, and a thousand decisions are more than the loan
+    arms, rewards, own = history(1000, rates=(0.2, 0.1))
     state = fitted(evidence_of(observations(arms, rewards, own)), TODAY, Choosing(), lent)
     email = state.factors["channel"].arms.index("email")
     assert probabilities(state, "channel", own[:1], np.ones((1, 2), bool))[0, email] > 0.9
