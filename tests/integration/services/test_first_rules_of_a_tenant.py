@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from engine.ids import TenantId
+from services.default_packs import default_packs
 from services.rules_in_force import ensure_rules
 from store.database import Database
 
