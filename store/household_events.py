@@ -24,7 +24,7 @@ _EVENTS = text(f"""
    WHERE e.contact_id IN (SELECT m.id {_OTHERS}) AND e.type = ANY(:types)
      AND e.occurred_at <= :as_of AND e.known_at <= :as_of AND e.occurred_at > :since
 """)
-_NAMES = text(f"SELECT m.id::text, m.first_name {_OTHERS} ORDER BY m.created_at, m.id")
+_NAMES = text(f"SELECT m.id::text, m.first_name {_OTHERS} ORDER BY m.first_name, m.id")
 
 
 async def list_member_events(
