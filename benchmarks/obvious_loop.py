@@ -25,6 +25,7 @@ from churn.definition import PERIOD_DAYS, PERIODS, SILENCE, rhythm
 from churn.design_matrix import period_rows
 from engine.candidates import CONSENT_GRANTED
 from engine.columns import Floats
+from engine.features.spec import CONTACT
 from engine.profile import Profile
 from rules.expression import Any as AnyOf
 from rules.expression import Leaf, Tree
@@ -62,7 +63,10 @@ class ObviousLoop:
     def decide(self, row: Mapping[str, Any], profile: Profile) -> str | None:
         """Return the action, None for nothing; channel, slot and variant are chosen too."""
         hazards = self._hazards(row)
-        matched = self._matched({**row, **_health(hazards)})
+        known = {**row, **_health(hazards)}
+        matched = self._matched(known, CONTACT)
+        for subject in profile.subjects:  # one more fact for each contract, appointment, plan
+            matched |= self._matched({**known, **subject.row}, subject.kind)
         best, best_score = None, 0.0
         for action in self._playbook.actions.actions:
             if action.shadow or action.rule not in matched:
@@ -138,7 +142,7 @@ class ObviousLoop:
             return -known if leaf.op == "missing" else +known
         return _COMPARE[leaf.op](known, leaf.value)
 
-    def _matched(self, row: Mapping[str, Any]) -> set[str]:
+    def _matched(self, row: Mapping[str, Any], kind: str) -> set[str]:
         fact: dict[str, Any] = {"id": "contact"}
         for feature, field in self._fields.items():
             value = row.get(feature)
@@ -153,7 +157,9 @@ class ObviousLoop:
         return {
             expression.rule_id
             for number, expression in enumerate(self._playbook.rules.expressions)
-            if f"w{number}" in self._found and f"u{number}" not in self._found
+            if expression.kind == kind
+            and f"w{number}" in self._found
+            and f"u{number}" not in self._found
         }
 
 
