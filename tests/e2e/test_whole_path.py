@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,11 @@ async def decided_and_delivered(api: Api, mailbox: DebugSmtp) -> tuple[str, dict
 
 async def answered_and_learnt(api: Api, decided: dict[str, Any], other: str) -> None:
     """The patient opens and books; the arms and the next patient's effect move, once."""
-    contact, at = decided["contact_id"], (await api.show(decided["id"]))["send"]["sent_at"]
+    contact, sent_at = decided["contact_id"], (await api.show(decided["id"]))["send"]["sent_at"]
+    at = (datetime.fromisoformat(sent_at) + timedelta(seconds=3)).isoformat()
+    # at the very moment of sending no person opens anything
+    receipt = await api.report("m-1", "message.opened", contact, sent_at)
+    assert receipt["outcome"] == "opened_by_machine"
 
     async def version() -> int:
         wish = await api.decide(other, dry_run=True)
@@ -261,7 +266,7 @@ async def answered_and_learnt(api: Api, decided: dict[str, Any], other: str) -> 
 
     told = await api.show(decided["id"])
     assert [(each["kind"], each["event"]) for each in told["outcomes"]] == [
-        ("goal", "b-1"), ("opened", "o-1"),
+        ("opened_by_machine", "m-1"), ("goal", "b-1"), ("opened", "o-1"),
     ]  # fmt: skip
     replayed = await api.replay(decided["id"])
     assert (replayed["verdict"], replayed["differences"]) == ("identical", [])

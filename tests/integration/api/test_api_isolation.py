@@ -1,5 +1,6 @@
 """One tenant's ids are worth nothing to another; the routes are read from the OpenAPI document."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,14 +10,23 @@ from tests.integration.api.conftest import make_contact
 
 pytestmark = pytest.mark.integration
 
+UNTIL = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 WITH_ID = [
-    ("get", "/v1/contacts/{contact}"),
-    ("get", "/v1/contacts/{contact}/explain"),
-    ("get", "/v1/decisions/{decision}/explain"),
-    ("get", "/v1/contacts/{contact}/health"),
-    ("post", "/v1/contacts/{contact}/next-best-action"),
-    ("get", "/v1/decisions/{decision}"),
-    ("post", "/v1/decisions/{decision}/replay"),
+    ("get", "/v1/contacts/{contact}", None),
+    ("get", "/v1/contacts/{contact}/health", None),
+    ("get", "/v1/contacts/{contact}/explain", None),
+    ("get", "/v1/contacts/{contact}/insights", None),
+    ("post", "/v1/contacts/{contact}/next-best-action", None),
+    (
+        "post",
+        "/v1/contacts/{contact}/health/override",
+        {"by": "ada", "reason": "called", "expires_at": UNTIL, "risk_level": "low"},
+    ),
+    ("post", "/v1/contacts/{contact}/health/override/lift", {"by": "ada"}),
+    ("put", "/v1/contacts/{contact}/machines", {"refused": True, "by": "ada"}),
+    ("get", "/v1/decisions/{decision}", None),
+    ("get", "/v1/decisions/{decision}/explain", None),
+    ("post", "/v1/decisions/{decision}/replay", None),
 ]
 
 
@@ -56,10 +66,12 @@ OTHERS = [
     ("post", "/v1/approvals/{approval}/refuse"),
     ("post", "/v1/plan/marks/{mark_id}/withdraw"),
 ]
-# a rule's id is a name that tenants may share: it gives nothing away, and finds only one's own
-WITH_RULE = [
-    ("post", f"/v1/rules/{{rule}}/{verb}")
-    for verb in ("promote", "halt", "explain", "record", "backtest")
+# a name that tenants may share gives nothing away, and finds only one's own
+WITH_NAME = [
+    *(("post", f"/v1/rules/{{rule}}/{verb}") for verb in ("promote", "halt")),
+    *(("post", f"/v1/rules/{{rule}}/{verb}") for verb in ("explain", "record", "backtest")),
+    ("get", "/v1/experiments/{name}"),
+    *(("post", f"/v1/experiments/{{name}}/{verb}") for verb in ("start", "stop")),
 ]
 
 
@@ -71,22 +83,23 @@ def test_no_route_with_an_id_is_forgotten_here(app):
         for method in operations
         if "{" in path and "{token}" not in path
     }
-    assert with_id == {*WITH_ID, *WITH_RULE, *OTHERS}
+    by_id = {(method, path) for method, path, _ in WITH_ID}
+    assert with_id == {*by_id, *WITH_NAME, *OTHERS}
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_ID)
+@pytest.mark.parametrize(("method", "path", "body"), WITH_ID)
 async def test_another_tenants_id_is_answered_like_an_unknown_one(
-    client, key, other_key, tenant, contact, decision, rows_of, method, path
+    client, key, other_key, tenant, contact, decision, rows_of, method, path, body
 ):
     before = await rows_of(tenant)
     for name in (str(contact.id), f"external:{contact.external}"):
         theirs = path.format(contact=name, decision=decision)
         unknown = path.format(contact=uuid4(), decision=uuid4())
-        mine = await client.request(method, theirs, headers=key)
+        mine = await client.request(method, theirs, headers=key, json=body)
         if method == "get":
             assert mine.status_code == 200, mine.text
-        answer = await client.request(method, theirs, headers=other_key)
-        nobody = await client.request(method, unknown, headers=other_key)
+        answer = await client.request(method, theirs, headers=other_key, json=body)
+        nobody = await client.request(method, unknown, headers=other_key, json=body)
         assert (answer.status_code, answer.content) == (404, nobody.content)
     if method == "get":
         assert await rows_of(tenant) == before
@@ -96,9 +109,9 @@ async def test_a_foreign_call_changes_nothing(
     client, other_key, tenant, contact, decision, event, rows_of
 ):
     before = await rows_of(tenant)
-    for method, path in WITH_ID:
+    for method, path, body in WITH_ID:
         target = path.format(contact=contact.id, decision=decision)
-        await client.request(method, target, headers=other_key)
+        await client.request(method, target, headers=other_key, json=body)
     assert (await client.post("/v1/events", json=event, headers=other_key)).status_code == 404
     by_external = event | {"contact": f"external:{contact.external}"}
     batch = {"events": [event, by_external]}

@@ -20,7 +20,8 @@ Columns = dict[str, tuple[str, str, str]]
 OUR_COLUMNS = {
     "customer_health_scores": {
         *("hazard_30d", "hazard_60d", "hazard_90d", "hazard_120d"),
-        *("health_tier", "as_of"),
+        *("health_tier", "as_of", "components", "component_score", "override_id"),
+        *("churn_date_from", "churn_date_to", "confidence_reason", "level_reason"),
     },
     "communication_insights": {"detail"},
 }

@@ -37,6 +37,11 @@ NARROW_DOORS = {
     "tenants_with_due_checks": "SETOF uuid",
     "tenants_to_learn": "SETOF uuid",
     "tenants_with_due_sends": "SETOF uuid",
+    # sums over at least three tenants that lend, and nothing about any of them
+    "borrowed_counts": (
+        "TABLE(factor text, arm text, tenants bigint, decisions double precision, "
+        "reward double precision)"
+    ),
 }
 
 
@@ -138,7 +143,9 @@ def test_the_application_may_not_delete_or_empty_what_is_the_crms(created: Place
     assert not [each for each in rights if each[1] in {"TRUNCATE", "REFERENCES", "TRIGGER"}]
 
 
-def test_the_narrow_doors_give_ids_alone_and_search_nowhere_else(created: Place) -> None:
+def test_the_narrow_doors_give_ids_and_shared_sums_alone_and_search_nowhere_else(
+    created: Place,
+) -> None:
     rows = created.rows(
         "SELECT proname, pg_get_function_result(oid), proconfig, EXISTS (SELECT FROM "
         "aclexplode(coalesce(proacl, acldefault('f', proowner))) acl WHERE acl.grantee = 0) "
