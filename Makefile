@@ -29,7 +29,7 @@ worker: setup ## one worker
 	$(BIN)/keepwell worker
 
 test: setup ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
