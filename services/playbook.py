@@ -299,7 +299,9 @@ async def rules_of(connection: AsyncConnection, digest: str) -> CompiledRules:
     found = _rules.get(digest)
     if isinstance(found, CompiledRules):
         return found
-    return _rules.put(digest, compile_rules(await stored_rules(connection, digest)))
+    compiled = compile_rules(await stored_rules(connection, digest))
+    # altered texts are this tenant's alone; others whose rules have this digest must not get them
+    return compiled if compiled.rule_set.digest != digest else _rules.put(digest, compiled)
 
 
 async def _model_of(

@@ -190,6 +190,20 @@ async def test_an_altered_rule_set_is_named_after_a_restart(practice):
     assert ("candidates", "0.value_cents") in told(replayed)
 
 
+async def test_what_was_altered_for_one_tenant_reaches_no_other_with_the_same_rules(
+    practice, other_practice
+):
+    altered, sound = await stored(practice), await stored(other_practice)
+    practice.tamper(
+        "UPDATE keepwell.rule_sets SET document = replace(document, 'value: 120.00 USD', "
+        "'value: 121.00 USD') WHERE tenant_id = %s",
+        practice.tenant_id,
+    )
+    forget_playbooks()
+    assert (await practice.replay(altered["id"]))["verdict"] == "differs"
+    assert (await other_practice.replay(sound["id"]))["verdict"] == "identical"
+
+
 async def test_a_lost_rule_set_is_named(practice):
     decided = await stored(practice)
     practice.tamper("DELETE FROM keepwell.rule_sets WHERE tenant_id = %s", practice.tenant_id)
