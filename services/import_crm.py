@@ -18,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput, TenantNotFound
 from engine.ids import TenantId
+from services.import_chunks import ChunkTarget, Written, write_chunks
 from services.import_ids import tenant_id_for
 from services.import_kinds import Mapping, TenantSection
 from services.import_mapping import check_columns
 from services.import_reading import Source, file_digest, open_source
 from services.import_rejects import RejectsFile
 from services.import_rows import Prepared, prepare
-from services.import_writing import Counts, write_chunk
+from services.import_writing import Counts
 from services.rate_texts import rate_texts
 from store import imports, tenants
 from store.database import Database
@@ -135,32 +136,23 @@ async def _import_rows(
     on_progress: Progress,
 ) -> None:
     rejects = RejectsFile(order.rejects, keep=progress.rows_rejected)
+
+    def committed(chunk: Written) -> None:
+        summary.counts.add(chunk.counts)
+        summary.rows_read += chunk.rows
+        summary.rows_rejected = chunk.progress.rows_rejected
+        on_progress(chunk.progress.rows_done, None)
+
     try:
-        async for prepared in _ahead(
-            _prepared(source, order, summary.tenant_id, progress.rows_done)
-        ):
-            async with database.transaction(summary.tenant_id) as connection:
-                await imports.lock_imports(connection, order.tenant)
-                counts = await write_chunk(
-                    connection,
-                    summary.tenant_id,
-                    prepared,
-                    order.mapping,
-                    order.file.name,
-                    summary.counts.all_new,
-                )
-                progress = await imports.save_progress(
-                    connection,
-                    summary.tenant_id,
-                    progress,
-                    rows=prepared.rows,
-                    rejected=len(prepared.rejects),
-                )
-                rejects.write(sorted(prepared.rejects, key=lambda reject: reject.line))
-            summary.counts.add(counts)
-            summary.rows_read += prepared.rows
-            summary.rows_rejected = progress.rows_rejected
-            on_progress(progress.rows_done, None)
+        async with database.without_tenant() as holding:
+            await imports.lock_imports(holding, order.tenant)
+            await write_chunks(
+                database,
+                ChunkTarget(summary.tenant_id, order.mapping, order.file.name, rejects),
+                _ahead(_prepared(source, order, summary.tenant_id, progress.rows_done)),
+                progress,
+                committed,
+            )
         async with database.transaction(summary.tenant_id) as connection:
             await imports.finish_import(connection, summary.tenant_id, progress.id)
     finally:

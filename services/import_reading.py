@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,8 @@ ROW = "$row"  # column of a chunk: number of the row among the data rows, from 1
 
 _LONGEST_LINE = 1 << 20  # characters; longer lines are cut so that memory stays bounded
 _BLOCK_BYTES = 1 << 20
+_PLAIN_LINES = 1_000  # looked at together; those with quotes are then read one by one
+_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class _Lines:
     def __init__(self, file: io.TextIOBase) -> None:
         self._file = file
         self._again: deque[str] = deque()
+        self._broken: Exception | None = None
         self.taken: list[str] = []
         self.number = 0
 
@@ -93,18 +97,47 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._file.readline(_LONGEST_LINE)
+        line = self._again.popleft() if self._again else self._read()
         if not line:
             raise StopIteration
         self.number += 1
         self.taken.append(line)
         return line
 
+    def _read(self) -> str:
+        if self._broken is not None:
+            raise self._broken
+        return self._file.readline(_LONGEST_LINE)
+
+    def plain(self, most: int) -> list[str]:
+        """Take the next lines if each is a record and its text is sound; else take none."""
+        try:
+            while len(self._again) < most and (line := self._read()):
+                self._again.append(line)
+        except _UNREADABLE as error:
+            self._broken = error  # told when the lines before it are done
+        block = list(islice(self._again, most))
+        text = "".join(block)
+        if (
+            '"' in text
+            or _text_fault(text)
+            or any(len(line) > csv.field_size_limit() or not line.strip("\r\n") for line in block)
+        ):
+            return []
+        for _ in block:
+            self._again.popleft()
+        self.number += len(block)
+        return block
+
     def take_back(self, keep: int) -> None:
         """Give back all lines of this record but the first `keep`."""
-        self._again.extendleft(reversed(self.taken[keep:]))
-        self.number -= len(self.taken) - keep
+        self.give_back(self.taken[keep:])
         del self.taken[keep:]
+
+    def give_back(self, lines: list[str]) -> None:
+        """Let the lines taken last be read again."""
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
 
 
 class _CsvSource:
@@ -121,15 +154,21 @@ class _CsvSource:
     def chunks(self, after_row: int, sizes: Iterator[int]) -> Iterator[Chunk]:
         with self._open() as file:
             lines = _Lines(file)
-            records = self._records(lines, len(self._header(lines)))
+            number = 0  # data rows before this run
             batch, size = _Batch(self._columns), next(sizes)
-            for number, (line, cells) in enumerate(records, start=1):
-                if number <= after_row:
-                    continue
-                batch.add(number, line, cells, "".join(lines.taken))
-                if batch.rows == size:
-                    yield batch.chunk()
-                    batch, size = _Batch(self._columns), next(sizes)
+            for line, cells, raw in self._runs(lines, len(self._header(lines))):
+                at = max(0, min(after_row - number, len(raw)))
+                while at < len(raw):
+                    end = min(at + size - batch.rows, len(raw))
+                    if isinstance(cells, str):
+                        batch.reject(line, cells, raw[at])
+                    else:
+                        batch.add(number + at + 1, line + at, cells[at:end], raw[at:end])
+                    at = end
+                    if batch.rows == size:
+                        yield batch.chunk()
+                        batch, size = _Batch(self._columns), next(sizes)
+                number += len(raw)
             if batch.rows:
                 yield batch.chunk()
 
@@ -153,6 +192,29 @@ class _CsvSource:
             return names
         raise InvalidInput(f"{self._path.name} is empty: there is no header.")
 
+    def _runs(
+        self, lines: _Lines, columns: int
+    ) -> Iterator[tuple[int, list[list[str]] | str, list[str]]]:
+        """Yield (first line, rows, texts): of many plain rows at once, or of one record.
+
+        Instead of the rows of a record that can't be split comes what is wrong with it.
+        """
+        records = self._records(lines, columns)
+        while True:
+            start = lines.number + 1
+            if block := lines.plain(_PLAIN_LINES):
+                rows = list(csv.reader(block, delimiter=self._delimiter))
+                if all(len(cells) == columns for cells in rows):
+                    yield start, rows, block
+                    continue
+                lines.give_back(block)
+            ended = True
+            for line, cells in islice(records, _PLAIN_LINES):
+                ended = False
+                yield line, cells if isinstance(cells, str) else [cells], ["".join(lines.taken)]
+            if ended:
+                return
+
     def _records(self, lines: _Lines, columns: int = 0) -> Iterator[tuple[int, list[str] | str]]:
         """Yield (line, cells) or, of a record that can't be split, (line, what is wrong).
 
@@ -171,7 +233,7 @@ class _CsvSource:
             except csv.Error as error:
                 lines.take_back(keep=1)
                 cells = f"can't be split into columns: {error}"
-            except (OSError, EOFError, zlib.error) as error:
+            except _UNREADABLE as error:
                 raise InvalidInput(
                     f"{self._path.name} breaks off after line {lines.number:,}: {error}.",
                     hint="The rows before are imported; get the file anew and repeat the import.",
@@ -195,21 +257,24 @@ class _Batch:
         self._rejects: list[Reject] = []
         self.rows = 0
 
-    def add(self, number: int, line: int, cells: list[str] | str, raw: str) -> None:
+    def reject(self, line: int, fault: str, raw: str) -> None:
         self.rows += 1
-        if isinstance(cells, str):
-            self._rejects.append(Reject(line, "", cells, "", raw.rstrip("\r\n")))
-            return
-        fault = _text_fault(raw)
-        if len(cells) != len(self._columns):
-            fault = f"has {len(cells)} columns, the header has {len(self._columns)}"
-        if fault:
-            self._rejects.append(Reject(line, "", fault, "", raw.rstrip("\r\n")))
-            return
-        self._cells.append(cells)
-        self._lines.append(line)
-        self._numbers.append(number)
-        self._raw.append(raw)
+        self._rejects.append(Reject(line, "", fault, "", raw.rstrip("\r\n")))
+
+    def add(self, number: int, line: int, rows: list[list[str]], raw: list[str]) -> None:
+        """Take rows that stand in the file one after the other, the first at `number`, `line`."""
+        if len(rows) == 1:  # only a row that comes alone can have a fault
+            fault = _text_fault(raw[0])
+            if len(rows[0]) != len(self._columns):
+                fault = f"has {len(rows[0])} columns, the header has {len(self._columns)}"
+            if fault:
+                self.reject(line, fault, raw[0])
+                return
+        self.rows += len(rows)
+        self._cells += rows
+        self._lines += range(line, line + len(rows))
+        self._numbers += range(number, number + len(rows))
+        self._raw += raw
 
     def chunk(self) -> Chunk:
         columns = zip(*self._cells, strict=True) if self._cells else ((),) * len(self._columns)

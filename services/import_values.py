@@ -150,7 +150,9 @@ class Cells:
         if name == "$file":
             return self._repeated(self._file_stem)
         ids = self._frame[ROW].cast(pl.String) if key is None else key
-        return pl.Series([two_digits(text or "") for text in ids], dtype=pl.String)
+        known = ids.unique()
+        digits = {text: two_digits(text or "") for text in known}
+        return ids.replace_strict(known, list(digits.values()), return_dtype=pl.String)
 
     def _from_template(self, template: str, key: pl.Series | None) -> pl.Series:
         pieces = [

@@ -28,11 +28,31 @@ class ImportProgress:
 
 
 async def lock_imports(connection: AsyncConnection, name: str) -> None:
-    """Let one import at a time write, until the transaction ends; `name` is the tenant's slug."""
+    """Let one import at a time write, until the transaction ends; `name` is the tenant's slug.
+
+    The transaction may idle: it has no snapshot and keeps nothing from being cleaned up.
+    """
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     await connection.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('keepwell import ' || :name, 0))"),
         {"name": name},
     )
+
+
+async def may_overlap(connection: AsyncConnection) -> bool:
+    """Whether two transactions that insert contacts and activities never wait for each other.
+
+    Triggers of the CRM itself may lock whatever they like: a row of statistics, say.
+    """
+    found = await connection.execute(
+        text(
+            "SELECT NOT EXISTS (SELECT FROM pg_trigger t WHERE NOT t.tgisinternal "
+            "AND t.tgtype & 4 > 0 AND t.tgname <> 'trigger_update_contact_interactions' "  # INSERT
+            "AND t.tgrelid IN ('crm_accounts'::regclass, 'crm_contacts'::regclass, "
+            "'crm_deals'::regclass, 'crm_activities'::regclass))"
+        )
+    )
+    return bool(found.scalar_one())
 
 
 async def add_import(

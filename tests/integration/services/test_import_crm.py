@@ -1,11 +1,15 @@
 """Importing a customer's file: each row once, whole or not at all, and every reject told."""
 
+import asyncio
+import gzip
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -164,6 +168,64 @@ async def test_what_comes_up_in_the_middle_of_new_rows_is_found(practice):
     await once.take(later, name="later.csv", chunk_rows=100)
     shape = "SELECT type, external_id, contact_id IS NULL FROM keepwell.events ORDER BY 2"
     assert await practice.query(shape) == await once.query(shape)
+
+
+async def test_a_household_of_the_chunk_that_is_not_committed_yet_is_found(practice):
+    # the second chunk is short: it comes to its contacts while the first inserts its events
+    rows = [
+        *(f"p{n},h1,a{n}@x.example,40,v{n},2021-07-01 09:30,2021-07-05,came" for n in range(2000)),
+        "q1,h1,b@x.example,40,w1,2021-07-01 09:30,2021-07-05,came",
+    ]
+    summary = await practice.take(rows, chunk_rows=2000)
+    counts = summary.counts.as_dict()
+    assert counts["contact"] == {"inserted": 2001, "already_there": 0, "linked_by_email": 0}
+    assert counts["account"] == {"inserted": 1, "already_there": 2000}
+    whose = "SELECT count(*), count(DISTINCT contact_id) FROM keepwell.events"
+    assert await practice.query(whose) == [(4002, 2001)]
+
+
+async def test_a_file_that_breaks_off_keeps_all_rows_before_the_break(practice):
+    order = practice.order([GOOD.replace("v1", f"v{n}") for n in range(5)], chunk_rows=2)
+    # as many bytes as hold the rows, without the end that tells that nothing is missing
+    whole = gzip.compress(order.file.read_bytes())
+    broken = order.file.with_suffix(".csv.gz")
+    broken.write_bytes(whole[:-8])
+    with pytest.raises(InvalidInput, match="breaks off after line"):
+        await import_file(practice.database, replace(order, file=broken))
+    assert await practice.query("SELECT rows_done, state FROM keepwell.imports") == [(4, "running")]
+    assert await practice.query("SELECT count(*) FROM keepwell.events") == [(8,)]
+
+
+async def test_triggers_of_the_crm_that_lock_a_row_do_not_stop_an_import(practice, servers):
+    """A counter that every insert and update of a contact raises: two chunks would wait there."""
+    place = f"host={servers.socket_dir} user=postgres dbname=keepwell"
+    with psycopg.connect(place, autocommit=True) as owner:
+        owner.execute(COUNTED)
+        try:
+            rows = [f"p{n},,,40,v{n},2021-07-09 09:30,2021-08-05,came" for n in range(2000)]
+            # all come again, booked earlier: created_at moves while somebody new is inserted
+            rows += [row.replace(",v", ",w").replace("-07-", "-06-") for row in rows]
+            rows += ["q,,,40,x,2021-07-09 09:30,2021-08-05,came"]
+            async with asyncio.timeout(60):
+                summary = await practice.take(rows, mapping=ALONE, chunk_rows=2000)
+            assert summary.counts.as_dict()["contact"]["inserted"] == 2001
+        finally:
+            owner.execute(
+                "DROP TRIGGER counted ON crm_contacts; DROP FUNCTION counted; DROP TABLE counter"
+            )
+
+
+ALONE = CLINIC.replace(
+    "  - kind: account\n    id: [Household]\n    fields: {name: Household}\n", ""
+)
+ALONE = ALONE.replace("    account: [Household]\n", "")
+COUNTED = """
+CREATE TABLE counter AS SELECT 0 AS n;
+CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+  'BEGIN UPDATE counter SET n = n + 1; RETURN NEW; END';
+CREATE TRIGGER counted BEFORE INSERT OR UPDATE ON crm_contacts
+  FOR EACH ROW EXECUTE FUNCTION counted();
+"""
 
 
 async def test_what_the_tenant_has_set_is_never_overwritten(practice):
