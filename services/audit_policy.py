@@ -26,8 +26,8 @@ from store import audit_rows
 from store.audit import AuditLine, add_audit
 from store.decisions import finish_run
 from store.leases import get_moment
+from store.nights import begin_night_job
 from store.playbooks import get_versions
-from store.verifications import begin_nightly
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ async def audit_tonight(runtime: Runtime, tenant_id: TenantId) -> Audited | None
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
         run_id = uuid5(UUID(str(tenant_id)), f"{_KIND} {now.date().isoformat()}")
-        if not await begin_nightly(connection, tenant_id, run_id, now, kind=_KIND):
+        if not await begin_night_job(connection, tenant_id, run_id, _KIND, now):
             return None
         audited = await audit_policy(
             connection, tenant_id, since=now - timedelta(days=_NIGHTLY_DAYS)

@@ -37,8 +37,8 @@ from store.audit import AuditLine, add_audit
 from store.decisions import finish_run
 from store.due_checks import find_rules_digest
 from store.leases import get_moment
+from store.nights import begin_night_job
 from store.profiles import list_contact_ids
-from store.verifications import begin_nightly
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ async def verify_tonight(runtime: Runtime, tenant_id: TenantId) -> Verification 
             return None
         now = await get_moment(connection)
         run_id = _run_id(tenant_id, now.date().isoformat())
-        if not await begin_nightly(connection, tenant_id, run_id, now, kind="verify"):
+        if not await begin_night_job(connection, tenant_id, run_id, "verify", now):
             return None
         found = await verify_rules(connection, tenant_id, as_of=now)
         counts = {
