@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import reduce
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import lightgbm as lgb
@@ -31,7 +31,7 @@ from rules.expression import Any as AnyOf
 from rules.expression import Leaf, Tree
 from services.playbook import Playbook
 
-RULESET = "obvious"
+_rulesets = (f"obvious{number}" for number in count())  # a process defines a name once
 _SEED = 7
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -44,12 +44,13 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class ObviousLoop:
-    """Decides for one contact; the ruleset is defined once per process."""
+    """Decides for one contact; the ruleset is defined once."""
 
     def __init__(self, playbook: Playbook) -> None:
         if playbook.model is None:
             raise RuntimeError("There is no model to compare.")
         self._playbook = playbook
+        self._ruleset = next(_rulesets)
         self._trained = playbook.model.trained
         self._booster = lgb.Booster(model_str=self._trained.booster)
         self._names = playbook.model.feature_names
@@ -122,7 +123,7 @@ class ObviousLoop:
         return dict(zip(periods, np.asarray(predicted).tolist(), strict=True))
 
     def _define_rules(self) -> None:
-        with lang.ruleset(RULESET):
+        with lang.ruleset(self._ruleset):
             for number, expression in enumerate(self._playbook.rules.expressions):
                 self._add(f"w{number}", expression.applies)
                 if expression.blocked is not None:
@@ -150,10 +151,10 @@ class ObviousLoop:
                 fact[field] = value
         self._found.clear()
         try:
-            lang.assert_fact(RULESET, fact)
+            lang.assert_fact(self._ruleset, fact)
         except MessageNotHandledException:  # no rule holds; nothing was stored
             return set()
-        lang.retract_fact(RULESET, {"id": "contact"})
+        lang.retract_fact(self._ruleset, {"id": "contact"})
         return {
             expression.rule_id
             for number, expression in enumerate(self._playbook.rules.expressions)
