@@ -14,7 +14,7 @@ from services.score_health import score_health
 from services.wiring import Runtime
 
 CONNECTIONS = 8
-ROUNDS, WARM_UP = 5, 1
+ROUNDS, WARM_UP = 3, 1
 SECONDS = 2.0
 SHARE_OF_LIMIT = 0.7
 BAR = 0.25
