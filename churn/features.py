@@ -50,6 +50,7 @@ FAMILY_TEXTS = {
     "other": "other signs",
 }
 _LABELS = {entry.feature.name: entry.label for entry in FEATURES} | {VISITS: "visits so far"}
+_NULL_MEANS = {entry.feature.name: entry.null_means for entry in FEATURES if entry.null_means}
 _UNITS = {entry.feature.name: entry.unit for entry in FEATURES}
 
 
@@ -106,9 +107,11 @@ def shown(name: str, value: float | None) -> str:
 
     >>> shown("spend_365d_cents", 340239.0), shown("no_show_share_365d", 0.25)
     ('3,402.39', '25%')
+    >>> shown("next_booking_in_days", None)
+    'nothing is booked'
     """
     if value is None:
-        return "not known"
+        return _NULL_MEANS.get(name, "not known")
     unit = _UNITS.get(name, "")
     if unit == "cents":
         return f"{value / 100:,.2f}"

@@ -88,7 +88,7 @@ def signed(rendered: Rendered, channel: str, sender: Sender, unsubscribe_url: st
     text, markup, headers = rendered.text, rendered.html, {}
     if channel == "email":
         headers = unsubscribe_headers(unsubscribe_url or "")
-        text = f"{text}\n\n{_footer(sender, unsubscribe_url or '')}"
+        text = f"{_named(text, sender)}\n{_footer(sender, unsubscribe_url or '')}"
         markup = html_of(text)
     elif channel == "sms":
         text = _signed_sms(text, sender)
@@ -114,10 +114,14 @@ def unsubscribe_headers(unsubscribe_url: str) -> dict[str, str]:
     }
 
 
+def _named(text: str, sender: Sender) -> str:
+    """The text with the sender's name as last line; most templates end with it."""
+    signed_off = text.rstrip().rpartition("\n")[2] == sender.name
+    return text.rstrip() if signed_off else f"{text}\n\n{sender.name}"
+
+
 def _footer(sender: Sender, unsubscribe_url: str) -> str:
-    return (
-        f"{sender.name}\n{sender.postal_address}\n{sender.phone}\n\nUnsubscribe: {unsubscribe_url}"
-    )
+    return f"{sender.postal_address}\n{sender.phone}\n\nUnsubscribe: {unsubscribe_url}"
 
 
 def _signed_sms(text: str, sender: Sender) -> str:

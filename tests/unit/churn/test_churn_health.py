@@ -361,7 +361,8 @@ def test_values_are_shown_in_their_unit():
     assert shown("credits_365d_cents", -771_891) == "-7,718.91"
     assert shown("no_show_share_365d", 0.254) == "25%"
     assert shown("visits_90d", 3.0) == "3"
-    assert shown("median_visit_interval_days", None) == "not known"
+    assert shown("median_visit_interval_days", None) == "visited on fewer than two days"
+    assert shown("a_feature_of_tomorrow", None) == "not known"
 
 
 def test_a_bound_is_chosen_for_what_it_is_to_reach():

@@ -142,6 +142,8 @@ def test_every_shipped_template_can_be_sent(template, variant, channel, facts):
         assert sent == signed(sent, channel, SENDER, None)  # nothing is added twice
     else:
         assert 0 < len(sent.subject) <= 60
+        assert f"\n{SENDER.name}\n{SENDER.postal_address}\n" in sent.text
+        assert f"{SENDER.name}\n\n{SENDER.name}" not in sent.text
         assert SENDER.postal_address in sent.text
         assert UNSUBSCRIBE in sent.text
         assert UNSUBSCRIBE in sent.html
