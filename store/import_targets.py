@@ -58,13 +58,16 @@ async def find_internal_ids(
 ) -> pl.DataFrame:
     """Return external_id and internal_id (both text) of those that are known."""
     wanted = external_ids.drop_nulls().unique().sort()
+    # written as PostgreSQL reads arrays: the driver would look at each text by itself
+    quoted = wanted.str.replace_all(r"([\\\"])", r"\${1}")
+    listed = '{"' + '","'.join(quoted) + '"}' if len(quoted) else "{}"
     cursor = await driver_of(connection).execute(
         # One value for all: a row each would be a message each. One list of keys, planned with its
         # values: while the statistics know nothing of a new tenant, the worst plan then reads the
         # tenant's ids once; as a join, or prepared, it would read them once for each key.
         "SELECT json_object_agg(external_id, internal_id) FROM keepwell.external_ids "
-        "WHERE tenant_id = %s AND entity = %s AND external_id = ANY(%s)",
-        (tenant_id, entity, wanted.to_list()),
+        "WHERE tenant_id = %s AND entity = %s AND external_id = ANY(%s::text[])",
+        (tenant_id, entity, listed),
         prepare=False,
     )
     row = await cursor.fetchone()

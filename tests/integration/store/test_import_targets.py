@@ -76,3 +76,14 @@ async def test_contacts_with_one_address_become_one(tenant, database, expect_new
         assert dict(found.rows()) == {"c": third, "d": known["a"]}
         none = pl.Series([None], dtype=pl.String)
         assert (await targets.find_internal_ids(connection, tenant, "contact", none)).is_empty()
+
+
+async def test_external_ids_of_any_text_are_found(tenant, database):
+    odd = ['a"b', "back\\slash", "{brace,comma}", "NULL", " ", "ünï", '\\"', "line\nbreak", "plain"]
+    frame = contacts(*((key, str(uuid4()), None) for key in odd))
+    async with database.transaction(tenant) as connection:
+        await targets.add_entities(connection, tenant, "contact", frame, expect_new=True)
+        found = await targets.find_internal_ids(
+            connection, tenant, "contact", pl.Series([*odd, None, "nobody"])
+        )
+    assert dict(found.iter_rows()) == dict(frame.select("external_id", "id").iter_rows())
