@@ -6,11 +6,11 @@ facts of at most 250 fields.
 Joins, timers, windows, arithmetic, actions and several sessions crash, hang or mix up contacts.
 Its own reading of numbers and texts is inexact too, so no value of a contact enters it: each is
 replaced by its rank among the constants it is compared with, a small integer that gives the same
-answer to every comparison.
+answer to every comparison. A ruleset is asked only about a contact for whom the rarest condition of
+one of its rules holds, and told only the values that a condition of it holds for.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, product
 from threading import Lock
@@ -20,9 +20,8 @@ import durable_rules_engine as native
 
 from engine.errors import KeepwellError
 from engine.features.spec import Scalar
-from rules.expression import (
-    Expression,
-)
+from rules.expression import Expression
+from rules.ranks import Ranks
 from rules.trees import (
     MOST_ALTERNATIVES,
     MOST_FIELDS,
@@ -56,50 +55,34 @@ class MatcherFailed(KeepwellError):
     code = "matcher_failed"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranks:
-    """How one feature's values enter the engine, as field `name`.
-
-    Ranks of numbers: 2 * i + 1 for the i-th constant, 2 * i for what lies just below it. Ranks
-    of texts and flags: the constant's position, 0 for any other value.
-    """
-
-    name: str
-    feature: str
-    type: LeafType
-    constants: tuple[Scalar, ...]
-
-    def of(self, value: Scalar) -> int | None:
-        """The rank; None for an unknown value."""
-        if isinstance(value, bool):
-            return self._position(value) if self.type == "flag" else None
-        if isinstance(value, str):
-            return self._position(value) if self.type == "text" else None
-        if value is None or self.type != "number" or value != value:  # noqa: PLR0124 - NaN
-            return None
-        position = bisect_left(self.constants, value)  # type: ignore[type-var] # all numbers
-        met = position < len(self.constants) and self.constants[position] == value
-        return 2 * position + met
-
-    def part(self, value: Scalar) -> str:
-        """Its part of a fact; empty for an unknown value."""
-        rank = None if value is None else self.of(value)
-        return "" if rank is None else f',"{self.name}":{rank}'
-
-    def _position(self, value: Scalar) -> int:
-        return self.constants.index(value) + 1 if value in self.constants else 0
+_Key = tuple[str, LeafType]
+_Rule = tuple[str, tuple[Leaf, ...]]
+_ByKey = dict[_Key, set[Leaf]]
+# Which rulesets a value opens (bits), and its part of the fact of each that it tells anything.
+_Told = tuple[int, tuple[tuple[int, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What one ruleset holds: alternatives by name of their tree, and the ranks they compare."""
+    """What one ruleset holds: alternatives as 'tree.number', what is rarest in each first."""
 
-    rules: tuple[tuple[str, tuple[Leaf, ...]], ...]
-    fields: tuple[int, ...]
+    rules: tuple[_Rule, ...]
 
     @property
     def trees(self) -> frozenset[str]:
         return frozenset(name.partition(".")[0] for name, _ in self.rules)
+
+    @property
+    def always(self) -> bool:
+        """Whether a contact of whom nothing is known may have to be asked about."""
+        return any(all(leaf.op == "missing" for leaf in leaves[:1]) for _, leaves in self.rules)
+
+    def compared(self) -> tuple[_ByKey, _ByKey]:
+        """The leaves by what they read: those that rules begin with, and all."""
+        return (
+            _by_key(leaf for _, leaves in self.rules for leaf in leaves[:1]),
+            _by_key(leaf for _, leaves in self.rules for leaf in leaves),
+        )
 
 
 class DurableMatcher:
@@ -110,23 +93,28 @@ class DurableMatcher:
         # Rules share conditions, above all under unless: each tree enters the engine once.
         when: dict[Tree, str] = {}
         unless: dict[Tree, str] = {}
-        self._rules = tuple(
-            (
-                expression.rule_id,
-                when.setdefault(expression.applies, f"w{len(when)}"),
-                frozenset(unless.setdefault(p.tree, f"u{len(unless)}") for p in expression.unless),
+        self._rules: dict[str, list[tuple[str, frozenset[str]]]] = {}
+        for expression in expressions:
+            name = when.setdefault(expression.applies, f"w{len(when)}")
+            blocking = frozenset(
+                unless.setdefault(part.tree, f"u{len(unless)}") for part in expression.unless
             )
-            for expression in expressions
-        )
+            self._rules.setdefault(name, []).append((expression.rule_id, blocking))
         self._ranks = _ranks_of((*when, *unless))
         # An unless has a guard of its own, so that those that nobody asks for do not fire.
         names = _names(len(self._ranks) + len(unless))[len(self._ranks) :]
         self._guards = dict(zip(unless.values(), names, strict=True))
-        numbers = {key: number for number, key in enumerate(self._ranks)}
-        self._chunks = _chunks(when, numbers)
-        self._whens = len(self._chunks)
-        self._chunks += _chunks(unless, numbers)
+        whens = _chunks(when, self._ranks)
+        self._chunks = (*whens, *_chunks(unless, self._ranks))
+        self._whens = range(len(whens))
+        self._unlesses = range(len(whens), len(self._chunks))
         self._trees = tuple(chunk.trees for chunk in self._chunks)
+        self._always = sum(chunk.always << n for n, chunk in enumerate(self._chunks))
+        compared = [chunk.compared() for chunk in self._chunks]
+        self._reads = tuple(
+            (ranks.feature, ranks.of, _told(ranks, key, compared))
+            for key, ranks in self._ranks.items()
+        )
         self._lock = Lock()
         self._handles: list[int] | None = None
         with self._lock:
@@ -137,50 +125,56 @@ class DurableMatcher:
 
         Raises MatcherFailed if the engine reports an error; the next call starts afresh.
         """
-        parts = [ranks.part(row.get(ranks.feature)) for ranks in self._ranks.values()]
+        facts: list[list[str]] = [[] for _ in self._chunks]
+        opened = self._always
+        for feature, rank, told in self._reads:
+            value = row.get(feature)
+            if value is not None:
+                opens, parts = told[rank(value)]
+                opened |= opens
+                for number, part in parts:
+                    facts[number].append(part)
         with self._lock:
             handles = self._handles if self._handles is not None else self._build()
             # Forgotten until the answer is complete: an interrupted evaluation leaves its session
             # locked for a minute, and a late answer would belong to the wrong contact.
             self._handles = None
             try:
-                found = self._applying(handles, parts)
+                found = self._applying(handles, facts, opened)
             except native.error as fault:
                 raise MatcherFailed(f"durable_rules failed on a fact: {fault}") from fault
             self._handles = handles
         return found
 
-    def _applying(self, handles: Sequence[int], parts: Sequence[str]) -> frozenset[str]:
+    def _applying(
+        self, handles: Sequence[int], facts: Sequence[list[str]], opened: int
+    ) -> frozenset[str]:
         """Asks for every when, then for the unless of those that hold."""
-        held = self._held(handles, parts, range(self._whens))
-        applying = [(rule_id, unless) for rule_id, when, unless in self._rules if when in held]
-        asked = frozenset[str]().union(*(unless for _, unless in applying))
+        held: set[str] = set()
+        for number in self._whens:
+            if opened >> number & 1:
+                held.update(self._held(handles[number], facts[number]))
+        applying = [rule for tree in held for rule in self._rules[tree]]
+        asked = frozenset[str]().union(*[unless for _, unless in applying])
+        if not asked:
+            return frozenset([rule_id for rule_id, _ in applying])
         blocking: set[str] = set()
-        for number in range(self._whens, len(self._chunks)):
+        for number in self._unlesses:
             here = asked & self._trees[number]
-            if here:
-                guards = "".join([f',"{self._guards[tree]}":1' for tree in here])
-                blocking |= self._held(handles, parts, range(number, number + 1), guards)
-        return frozenset(rule_id for rule_id, unless in applying if blocking.isdisjoint(unless))
-
-    def _held(
-        self, handles: Sequence[int], parts: Sequence[str], chunks: range, guards: str = ""
-    ) -> set[str]:
-        """The trees of some rulesets that hold; under unless, of those with a guard."""
-        found: set[str] = set()
-        for number in chunks:
-            known = "".join([parts[field] for field in self._chunks[number].fields])
-            found |= self._fired(handles[number], f"{_FACT}{guards}{known}}}")
-        return found
+            if here and opened >> number & 1:
+                guards = [f',"{self._guards[tree]}":1' for tree in here]
+                blocking.update(self._held(handles[number], guards + facts[number]))
+        return frozenset([rule_id for rule_id, unless in applying if blocking.isdisjoint(unless)])
 
     @staticmethod
-    def _fired(handle: int, fact: str) -> set[str]:
-        found: set[str] = set()  # a set: two alternatives of one tree may both fire
-        code, state = native.assert_fact(handle, fact)
+    def _held(handle: int, told: Sequence[str]) -> Collection[str]:
+        """The trees of a ruleset that hold; under unless, of those with a guard."""
+        code, state = native.assert_fact(handle, f"{_FACT}{''.join(told)}}}")
         if code == _NOTHING:  # nothing matched, and nothing was stored
-            return found
+            return ()
         if code != _MATCHED:
             raise MatcherFailed(f"durable_rules answered {code} to a fact.")
+        found: set[str] = set()  # a set: two alternatives of one tree may both fire
         started = native.start_action_for_state(handle, state)
         fired = started[1] if started else None
         while fired:
@@ -214,7 +208,7 @@ class DurableMatcher:
         return comparison if leaf.op == "==" else f'{{"{_COMPARE[leaf.op]}":{comparison}}}'
 
 
-def _ranks_of(trees: Iterable[Tree]) -> dict[tuple[str, LeafType], _Ranks]:
+def _ranks_of(trees: Iterable[Tree]) -> dict[tuple[str, LeafType], Ranks]:
     constants: dict[tuple[str, LeafType], set[Scalar]] = {}
     for tree in trees:
         for leaf in leaves(tree):
@@ -225,7 +219,7 @@ def _ranks_of(trees: Iterable[Tree]) -> dict[tuple[str, LeafType], _Ranks]:
             known.update(value for value in values if value is not None)
     names = _names(len(constants))
     return {
-        key: _Ranks(name, *key, tuple(sorted(values)))  # type: ignore[type-var] # of one type
+        key: Ranks(name, *key, tuple(sorted(values)))  # type: ignore[type-var] # of one type
         for (key, values), name in zip(constants.items(), names, strict=True)
     }
 
@@ -267,30 +261,64 @@ def _alternatives(tree: Tree) -> list[tuple[Leaf, ...]]:
     return [tuple(chain.from_iterable(choice)) for choice in product(*parts)]
 
 
-def _chunks(trees: Mapping[Tree, str], numbers: Mapping[tuple[str, LeafType], int]) -> list[_Chunk]:
-    """Every alternative as a rule 'tree.number', in groups that the engine can hold.
-
-    `numbers` are the positions of the ranks.
-    """
+def _chunks(trees: Mapping[Tree, str], ranks: Mapping[_Key, Ranks]) -> list[_Chunk]:
+    """Every alternative as a rule 'tree.number', in groups that the engine can hold."""
+    rules = [rule for tree, name in trees.items() for rule in _named(tree, name, ranks)]
+    # Alternatives over the same features stand together: a ruleset is told few of them.
+    rules.sort(key=lambda rule: [leaf.feature for leaf in rule[1]])
     chunks: list[_Chunk] = []
-    rules: list[tuple[str, tuple[Leaf, ...]]] = []
-    fields: dict[int, None] = {}
-    # Trees over the same features stand together, so that a ruleset is told few of them.
-    alike = sorted(trees.items(), key=lambda item: sorted(leaf.feature for leaf in leaves(item[0])))
-    for tree, name in alike:
-        size = alternatives(tree)
-        if size > MOST_ALTERNATIVES:
-            hint = "Split the rule into several."
-            raise MatcherFailed(f"A rule has {size} alternatives, more than 48.", hint=hint)
-        for number, alternative in enumerate(_alternatives(tree)):
-            own = dict.fromkeys(numbers[leaf.feature, leaf.type] for leaf in alternative)
-            if len(own) > MOST_FIELDS:
-                raise MatcherFailed(f"A rule compares {len(own)} features at once, at most 200 go.")
-            if len(rules) == MOST_ALTERNATIVES or len(fields | own) > MOST_FIELDS:
-                chunks.append(_Chunk(tuple(rules), tuple(fields)))
-                rules, fields = [], {}
-            rules.append((f"{name}.{number}", alternative))
-            fields |= own
-    if rules:
-        chunks.append(_Chunk(tuple(rules), tuple(fields)))
+    held: list[_Rule] = []
+    fields: set[_Key] = set()
+    for rule in rules:
+        own = {(leaf.feature, leaf.type) for leaf in rule[1]}
+        if len(own) > MOST_FIELDS:
+            raise MatcherFailed(f"A rule compares {len(own)} features at once, at most 200 go.")
+        if len(held) == MOST_ALTERNATIVES or len(fields | own) > MOST_FIELDS:
+            chunks.append(_Chunk(tuple(held)))
+            held, fields = [], set()
+        held.append(rule)
+        fields |= own
+    if held:
+        chunks.append(_Chunk(tuple(held)))
     return chunks
+
+
+def _named(tree: Tree, name: str, ranks: Mapping[_Key, Ranks]) -> list[_Rule]:
+    """The alternatives of a tree, what is rarest in each first: most contacts end there."""
+    size = alternatives(tree)
+    if size > MOST_ALTERNATIVES:
+        hint = "Split the rule into several."
+        raise MatcherFailed(f"A rule has {size} alternatives, more than 48.", hint=hint)
+
+    def share(leaf: Leaf) -> float:
+        return ranks[leaf.feature, leaf.type].share(leaf)
+
+    return [
+        (f"{name}.{number}", tuple(sorted(alternative, key=share)))
+        for number, alternative in enumerate(_alternatives(tree))
+    ]
+
+
+def _by_key(leaves: Iterable[Leaf]) -> _ByKey:
+    found: _ByKey = {}
+    for leaf in leaves:
+        found.setdefault((leaf.feature, leaf.type), set()).add(leaf)
+    return found
+
+
+def _told(ranks: Ranks, key: _Key, compared: Sequence[tuple[_ByKey, _ByKey]]) -> tuple[_Told, ...]:
+    """What each rank of a feature tells the rulesets; the last one is also that of -1."""
+    here = [
+        (number, firsts.get(key, ()), every[key])
+        for number, (firsts, every) in enumerate(compared)
+        if key in every
+    ]
+
+    def told(rank: int) -> _Told:
+        opens = sum(
+            any(ranks.holds(leaf, rank) for leaf in firsts) << number for number, firsts, _ in here
+        )
+        parts = ((number, ranks.part(rank, every)) for number, _, every in here)
+        return opens, tuple((number, part) for number, part in parts if part)
+
+    return (*map(told, ranks.all), (0, ()))

@@ -83,10 +83,32 @@ def test_what_enters_the_engine_is_one_flat_pattern_of_small_integers(monkeypatc
     tree = All((number("<=", 1e22), Any((number(">", 0.1), Leaf("t", "text", "==", 'a"b')))))
     DurableMatcher([rule(tree, unless=Leaf("t", "text", "missing"))])
     assert "".join(seen) == (
-        '{"w0.0":{"all":[{"m":{"$and":[{"$k":1},{"$lte":{"v0":3}},{"$gt":{"v0":1}}]}}]},'
-        '"w0.1":{"all":[{"m":{"$and":[{"$k":1},{"$lte":{"v0":3}},{"v1":1}]}}]}}'
+        '{"w0.0":{"all":[{"m":{"$and":[{"$k":1},{"$gt":{"v0":1}},{"$lte":{"v0":3}}]}}]},'
+        '"w0.1":{"all":[{"m":{"$and":[{"$k":1},{"v1":1},{"$lte":{"v0":3}}]}}]}}'
         '{"u0.0":{"all":[{"m":{"$and":[{"v2":1},{"$nex":{"v1":1}}]}}]}}'
     )
+
+
+def test_the_engine_is_told_only_what_a_condition_holds_for_and_asked_only_what_may_hold(
+    monkeypatch,
+) -> None:
+    facts: list[str] = []
+    tell = durable.native.assert_fact
+    monkeypatch.setattr(
+        durable.native, "assert_fact", lambda handle, text: facts.append(text) or tell(handle, text)
+    )
+    tree = All((number(">=", 5, "a"), number("!=", 2, "b"), number("missing", None, "c")))
+    matcher = DurableMatcher([rule(tree)])
+    assert matcher.matches({"a": 9, "b": 3}) == {"r"}
+    assert matcher.matches({"a": 9, "b": 2}) == frozenset()
+    assert matcher.matches({"a": 9, "b": 3, "c": 0}) == frozenset()
+    assert matcher.matches({"a": 4, "b": 3}) == frozenset()  # the rarest does not hold: not asked
+    assert matcher.matches({}) == frozenset()
+    assert facts == [
+        '{"$k":1,"id":"f","v0":2,"v1":2}',
+        '{"$k":1,"id":"f","v0":2}',
+        '{"$k":1,"id":"f","v0":2,"v1":2,"v2":0}',
+    ]
 
 
 def test_a_pattern_whose_last_comparison_fails_is_harmless() -> None:
