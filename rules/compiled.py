@@ -112,6 +112,7 @@ class CompiledRules:
         # Column by column in memory: rules are filled in one by one, ten times as fast.
         matched = np.zeros((frame.height, len(self.rules)), dtype=np.bool_, order="F")
         columns = rule_columns(frame, [self.expressions[position] for position in asked])
+        columns = columns.cast(pl.UInt8)  # bytes, as numpy has them: it reads bits one by one
         for number, position in enumerate(asked):
             matched[:, position] = columns[str(number)].to_numpy()
         return matched

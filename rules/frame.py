@@ -34,8 +34,8 @@ def rule_columns(frame: pl.DataFrame, expressions: Sequence[Expression]) -> pl.D
     names = {leaf: str(n) for n, leaf in enumerate(sorted(compared, key=lambda leaf: leaf.feature))}
     used = dict.fromkeys((leaf.feature, leaf.type) for leaf in names)
     rows = frame.select(pl.repeat(0, frame.height).alias(""), *frame.columns)
-    typed = rows.select("", *(_typed(frame, feature, type_) for feature, type_ in used))
-    known = typed.with_columns(_known(typed, feature, type_) for feature, type_ in used)
+    known = rows.select("", *(_typed(frame, feature, type_) for feature, type_ in used))
+    known = _without_nan(known)
     held = known.select("", *(_leaf(leaf).alias(name) for leaf, name in names.items()))
     found = held.select("", *(_rule(e, names).alias(str(n)) for n, e in enumerate(expressions)))
     return found.drop("")
@@ -53,6 +53,8 @@ def _of_type(frame: pl.DataFrame, feature: str, type_: LeafType) -> pl.Expr:
     dtype = frame.schema.get(feature)
     column = pl.col(feature)
     if dtype is not None:
+        if type_ == "number" and dtype in {pl.Float64, pl.Int64}:
+            return column
         if type_ == "number" and dtype.is_integer():
             return column.cast(pl.Int64)
         if type_ == "number" and dtype.is_numeric():
@@ -64,23 +66,20 @@ def _of_type(frame: pl.DataFrame, feature: str, type_: LeafType) -> pl.Expr:
     return pl.lit(None, dtype=_DTYPES[type_])
 
 
-def _known(typed: pl.DataFrame, feature: str, type_: LeafType) -> pl.Expr:
-    """Where the value is known, without nulls: one bit a row, cheaper than a column without NaN."""
-    name = _name(feature, type_)
-    column = pl.col(name)
-    # polars sorts NaN above every number, so NaN > 5 would hold
-    known = (
-        column.is_not_nan().fill_null(value=False)
-        if typed.schema[name].is_float()
-        else column.is_not_null()
-    )
-    return known.alias(f"known {name}")
+def _without_nan(known: pl.DataFrame) -> pl.DataFrame:
+    """NaN as null: polars sorts NaN above every number, so NaN > 5 would hold."""
+    floats = [name for name, dtype in known.schema.items() if dtype.is_float()]
+    found = known.select(pl.col(floats).is_nan().any())
+    return known.with_columns(pl.col(c.name).fill_nan(None) for c in found if c.any())
 
 
 def _rule(expression: Expression, names: Mapping[Leaf, str]) -> pl.Expr:
-    applies = _column(expression.applies, names)
+    """Null stands for false until here: and and or give true only where they would for false."""
+    applies = _column(expression.applies, names).fill_null(value=False)
     blocked = expression.blocked
-    return applies if blocked is None else applies & ~_column(blocked, names)
+    if blocked is None:
+        return applies
+    return applies & ~_column(blocked, names).fill_null(value=False)
 
 
 def _column(tree: Tree, names: Mapping[Leaf, str]) -> pl.Expr:
@@ -93,12 +92,12 @@ def _column(tree: Tree, names: Mapping[Leaf, str]) -> pl.Expr:
 
 
 def _leaf(leaf: Leaf) -> pl.Expr:
-    name = _name(leaf.feature, leaf.type)
-    column, known = pl.col(name), pl.col(f"known {name}")
+    """Where the leaf holds; null where its value is unknown."""
+    column = pl.col(_name(leaf.feature, leaf.type))
     if leaf.op == "missing":
-        return ~known
+        return column.is_null()
     if leaf.op == "present":
-        return known
+        return column.is_not_null()
     if isinstance(leaf.value, tuple):
-        return known & pl.any_horizontal([column == pl.lit(value) for value in leaf.value])
-    return known & _COMPARE[leaf.op](column, pl.lit(leaf.value))
+        return pl.any_horizontal([column == pl.lit(value) for value in leaf.value])
+    return _COMPARE[leaf.op](column, pl.lit(leaf.value))
