@@ -2,16 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.output import run
 from engine.errors import InvalidInput
-from engine.ids import TenantId
-from services.wiring import Runtime
-from store.tenants import get_tenant_id
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from engine.ids import TenantId
+    from services.wiring import Runtime
 
 T = TypeVar("T")
 
@@ -20,10 +22,14 @@ AsOf = Annotated[
     str | None,
     typer.Option(help="Decide with what was known then, e.g. 2016-06-01T00:00:00Z. [default: now]"),
 ]
+On = Annotated[
+    str | None,
+    typer.Option("--on", help="As it was known then, e.g. 2016-06-01T06:00:00Z. [default: now]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # what a tenant's command does inside its transaction
-Use = Callable[[AsyncConnection, Runtime, TenantId], Awaitable[T]]
+Use = Callable[["AsyncConnection", "Runtime", "TenantId"], Awaitable[T]]
 
 
 def moment_of(text: str | None) -> datetime | None:
@@ -45,8 +51,9 @@ def moment_of(text: str | None) -> datetime | None:
 
 def run_for(tenant: str, use: Use[T]) -> T:
     """Open the runtime and one transaction of the tenant; run, commit, return the result."""
+    from store.tenants import get_tenant_id
 
-    async def inside(runtime: Runtime) -> T:
+    async def inside(runtime: "Runtime") -> T:
         async with runtime.database.without_tenant() as connection:
             tenant_id = await get_tenant_id(connection, tenant)
         async with runtime.database.transaction(tenant_id) as connection:

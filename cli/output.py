@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import typer
@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from engine.errors import InvalidFile, InvalidInput, KeepwellError, NotFound, Unavailable
-from services.settings import Settings
-from services.wiring import Runtime, open_runtime
+
+if TYPE_CHECKING:
+    from services.settings import Settings
+    from services.wiring import Runtime
 
 T = TypeVar("T")
 
@@ -73,13 +75,15 @@ def _complain(error: KeepwellError) -> None:
         complaints.print(f"    {error.hint}", markup=False)
 
 
-def run(use: Callable[[Runtime], Awaitable[T]], settings: Settings | None = None) -> T:
+def run(use: "Callable[[Runtime], Awaitable[T]]", settings: "Settings | None" = None) -> T:
     """Open the runtime, run one coroutine on it, close everything; errors become exit codes."""
+    from services.wiring import open_runtime
+
     with errors_told(), open_runtime(settings) as runtime:
         return asyncio.run(_closing(use, runtime))
 
 
-async def _closing(use: Callable[[Runtime], Awaitable[T]], runtime: Runtime) -> T:
+async def _closing(use: "Callable[[Runtime], Awaitable[T]]", runtime: "Runtime") -> T:
     try:
         return await use(runtime)
     finally:

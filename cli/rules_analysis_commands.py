@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson
+from cli.options import AsJson, On
 from cli.output import FINDINGS, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files
-from cli.rules_contact_commands import On
-from cli.rules_data_commands import compared
 from engine.errors import Finding
 from rules.conflicts import conflicts
 from rules.coverage import Coverage, coverage, coverage_document, percent
@@ -81,6 +79,8 @@ def diff_command(
     Exit code 1: they differ; with --tenant, if the growth asks for a second person.
     """
     if tenant is not None:
+        from cli.rules_data_commands import compared
+
         compared(old, new, tenant, on, as_json=as_json)
         return
     with errors_told():

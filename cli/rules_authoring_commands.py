@@ -11,11 +11,9 @@ import orjson
 import typer
 from rich.table import Table
 
-from cli.options import AsJson
+from cli.options import AsJson, On
 from cli.output import FINDINGS, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files, vocabulary_file
-from cli.rules_contact_commands import On
-from cli.rules_data_commands import filled, show_events
 from engine.errors import InvalidInput, InvalidRules
 from rules.field_list import FieldRow, field_rows
 from rules.handbook import handbook
@@ -28,7 +26,6 @@ from rules.text import render_all
 from rules.vocabulary import read_vocabulary
 from rules.vocabulary_schema import vocabulary_schema
 from rules.writing import write_text
-from services.field_fill import fill_document, filled_rows
 
 VocabularyName = Annotated[
     str | None,
@@ -161,6 +158,9 @@ def fields_command(
     if tenant is None:
         show_fields(field_rows(known), as_json=as_json)
         return
+    from cli.rules_data_commands import filled, show_events
+    from services.field_fill import fill_document, filled_rows
+
     fill = filled(known, tenant, on)
     rows = filled_rows(known, fill)
     if as_json:

@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson
+from cli.options import AsJson, On
 from cli.output import FINDINGS, USAGE, complaints, console, errors_told, print_json
 from cli.rule_files import Files, rule_files
-from cli.rules_contact_commands import On
-from cli.rules_data_commands import data_findings, recorded
 from engine.errors import Finding, InvalidInput, InvalidRules
 from rules.check import check
 from rules.codes import CODES
@@ -66,6 +64,8 @@ def check_command(
             found = list(error.findings)
         findings += [replace(each, file=_file_of(each, path)) for each in found]
     if tenant is not None and not any(finding.severity == "error" for finding in findings):
+        from cli.rules_data_commands import data_findings
+
         for path in paths:
             about = data_findings([path], tenant, on)
             findings += [replace(each, file=_file_of(each, path)) for each in about]
@@ -119,6 +119,8 @@ def examples_command(
                     "--record needs a tenant and one file.",
                     hint="rules test FILE --record CONTACT RULE --tenant my-clinic",
                 )
+        from cli.rules_data_commands import recorded
+
         recorded(files[0], record[1], record[0], tenant, on, write=write, as_json=as_json)
         return
     with errors_told():

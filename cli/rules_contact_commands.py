@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.options import AsJson, Document, Tenant, moment_of, run_for
+from cli.options import AsJson, Document, On, Tenant, moment_of, run_for
 from cli.output import console, errors_told, print_json
 from engine.errors import NotFound
 from engine.ids import TenantId
@@ -19,10 +19,6 @@ from services.why_not import why_not
 from services.wiring import Runtime
 
 Contact = Annotated[str, typer.Argument(help="The contact: its id, or external:<id>.")]
-On = Annotated[
-    str | None,
-    typer.Option("--on", help="As it was known then, e.g. 2016-06-01T06:00:00Z. [default: now]"),
-]
 TrialFile = Annotated[
     Path | None,
     typer.Option("--file", help="A rules file to try in place of the one of its name in force."),

@@ -8,9 +8,9 @@ import typer
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.options import AsJson, Document, Tenant, moment_of, run_for
+from cli.options import AsJson, Document, On, Tenant, moment_of, run_for
 from cli.output import FINDINGS, console, errors_told, print_json, progress
-from cli.rules_contact_commands import On, TrialFile, trial_texts
+from cli.rules_contact_commands import TrialFile, trial_texts
 from engine.errors import Finding, InvalidInput
 from engine.ids import TenantId
 from rules.document import RuleSet
