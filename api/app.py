@@ -25,6 +25,7 @@ from api.routes import (
     rules,
     unsubscribe,
 )
+from api.trial_slots import TrialSlots
 from services.wiring import Runtime
 
 ROUTERS = (
@@ -65,6 +66,7 @@ def create_app(runtime: Runtime, *, rate_limit: RateLimit | None = None) -> Fast
     )
     app.state.runtime = runtime
     app.state.rate_limit = rate_limit or RateLimit()
+    app.state.trial_slots = TrialSlots()
     app.state.metrics = Metrics()
     for router in ROUTERS:
         # flat, not included: a nested router is matched anew for every request

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from cli.options import AsJson, On
@@ -35,6 +36,9 @@ VocabularyName = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Write to this file. [default: print]")]
+
+
+_WIDE = 2_000
 
 
 class SchemaFor(StrEnum):
@@ -187,7 +191,9 @@ def show_fields(rows: tuple[FieldRow, ...], *, as_json: bool = False) -> None:
         filled = "" if row.filled is None else f"{row.filled:.1%}"
         cells = [row.name, type_, label, _listed(row.source, about, row.origin)]
         table.add_row(*cells, *([filled, row.newest] if counted else []))
-    console.print(table)
+    # what is read by a program or kept in a file is not squeezed into a width
+    wide = console if console.is_terminal else Console(file=console.file, width=_WIDE)
+    wide.print(table)
 
 
 def _listed(*words: str) -> str:

@@ -1,6 +1,8 @@
 """Check rules against a tenant's data: names that nothing fills, values never seen, floods."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +23,8 @@ from services.wiring import Runtime
 _FLOOD_CONTACTS = 100
 _FLOOD_SHARE = 0.05
 _MOST_LISTED = 5
+# with the word of the file that it is about; '' for the whole rule
+_Noted = tuple[Finding, str]
 _VALUE_WORDS = frozenset({"is", "is_one_of", "has", "has_one_of"})
 
 
@@ -48,14 +52,16 @@ async def check_with_data(
         *_findings(rules, fill),
         *(finding for rule in rules.rules for finding in _flood(rules, rule, weekly)),
     ]
+    lines = texts.document.split("\n")
+    pointed = [_pointed(finding, word, lines) for finding, word in found]
     placed = {
         (f.line, f.column, f.code, f.message): f
-        for f in with_lines(found, rules.file, texts.document)
+        for f in with_lines(pointed, rules.file, texts.document)
     }
     return tuple(sorted(placed.values(), key=lambda f: (f.line, f.column, f.code)))
 
 
-def _findings(rules: RuleSet, fill: Fill) -> Iterator[Finding]:
+def _findings(rules: RuleSet, fill: Fill) -> Iterator[_Noted]:
     for rule in rules.rules:
         if rule.acts:
             for condition in _conditions((*rule.when, *rule.unless)):
@@ -70,7 +76,7 @@ def _conditions(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
         yield from _conditions(condition.any_of)
 
 
-def _events(rules: RuleSet, condition: Condition, fill: Fill) -> Iterator[Finding]:
+def _events(rules: RuleSet, condition: Condition, fill: Fill) -> Iterator[_Noted]:
     named = () if condition.kind in {"field", "any"} else (condition.about,)
     for name in (*named, condition.since_last, condition.of_event):
         if name is not None and name in fill.events and not fill.events[name].events:
@@ -80,22 +86,24 @@ def _events(rules: RuleSet, condition: Condition, fill: Fill) -> Iterator[Findin
                 "D402",
                 f'the event "{name}" has never been seen in the data',
                 "keepwell rules fields --tenant ... lists what has",
+                word=name,
             )
 
 
-def _field(rules: RuleSet, condition: Condition, fill: Fill) -> Iterator[Finding]:
+def _field(rules: RuleSet, condition: Condition, fill: Fill) -> Iterator[_Noted]:
     known = fill.fields.get(condition.about)
     asks_for_nothing = any(c.word == "missing" and c.value is True for c in condition.comparisons)
     if known is None:
         return
     if known.filled == 0 and not asks_for_nothing:
         message = f'the field "{condition.about}" is empty for everybody'
-        yield _warning(rules, condition.place, "D401", message, "see where it should come from")
+        hint = "see where it should come from"
+        yield _warning(rules, condition.place, "D401", message, hint, word=condition.about)
     if known.values:
         yield from _values(rules, condition, known.values)
 
 
-def _values(rules: RuleSet, condition: Condition, seen: Mapping[str, int]) -> Iterator[Finding]:
+def _values(rules: RuleSet, condition: Condition, seen: Mapping[str, int]) -> Iterator[_Noted]:
     asked = [
         str(item)
         for comparison in condition.comparisons
@@ -108,13 +116,13 @@ def _values(rules: RuleSet, condition: Condition, seen: Mapping[str, int]) -> It
         if value not in seen:
             message = f'"{value}" never occurs in {condition.about}'
             hint = "in the data: " + _listed(seen)
-            yield _warning(rules, condition.place, "D403", message, hint)
+            yield _warning(rules, condition.place, "D403", message, hint, word=value)
     allowed = _allowed(rules.vocabulary, condition.about)
     strange = {value: count for value, count in seen.items() if value not in allowed}
     if strange:
         message = f"{condition.about} has values that the vocabulary does not allow"
         hint = f"one_of lacks: {_listed(strange)}"
-        yield _warning(rules, condition.place, "D404", message, hint)
+        yield _warning(rules, condition.place, "D404", message, hint, word=condition.about)
 
 
 def _allowed(vocabulary: Vocabulary, name: str) -> tuple[str, ...]:
@@ -126,7 +134,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", …" if len(counts) > _MOST_LISTED else "")
 
 
-def _flood(rules: RuleSet, rule: Rule, weekly: Weekly) -> Iterator[Finding]:
+def _flood(rules: RuleSet, rule: Rule, weekly: Weekly) -> Iterator[_Noted]:
     counted = len(weekly.by_rule.get(rule.id, ()))
     contacts = round(weekly.scaled(counted))
     if contacts > _FLOOD_CONTACTS and contacts > _FLOOD_SHARE * weekly.total:
@@ -138,6 +146,26 @@ def _flood(rules: RuleSet, rule: Rule, weekly: Weekly) -> Iterator[Finding]:
         yield _warning(rules, rule.place, "D405", message, "keepwell rules backtest shows it")
 
 
-def _warning(rules: RuleSet, place: Place, code: str, message: str, hint: str) -> Finding:
+def _warning(
+    rules: RuleSet, place: Place, code: str, message: str, hint: str, *, word: str = ""
+) -> _Noted:
     line, column, width = place
-    return Finding(code, message, rules.file, line, column, width, hint=hint, severity="warning")
+    found = Finding(code, message, rules.file, line, column, width, hint=hint, severity="warning")
+    return found, word
+
+
+def _pointed(finding: Finding, word: str, lines: Sequence[str]) -> Finding:
+    """The finding at that word of its condition; as it is where the word doesn't stand so."""
+    if not word:
+        return finding
+    pattern = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+    for number in range(finding.line, len(lines) + 1):
+        line = lines[number - 1]
+        indent = len(line) - len(line.lstrip())
+        if number > finding.line and line.strip() and indent < finding.column - 1:
+            break  # the condition has ended
+        found = pattern.search(line, finding.column - 1)
+        if found is not None:
+            column = found.start() + 1
+            return replace(finding, line=number, column=column, width=len(word))
+    return finding

@@ -13,6 +13,7 @@ from api.rule_documents import RulesFileIn
 from api.rule_tool_documents import BacktestIn, LookIn, RecordIn, VerifyIn, given
 from api.rule_tool_shapes import Backtested, Due, ExampleRecorded, RuleExplained, Verified, WhyNot
 from api.strict_route import StrictRoute
+from api.trial_slots import TrialSlots
 from services.backtest_rule import Period, backtest_rule
 from services.check_due import show_due
 from services.explain_rule import explain_rule
@@ -105,21 +106,24 @@ async def backtest(
 ) -> Response:
     """Return what a rule would have proposed, each night with only what was known then.
 
-    The result is kept: a rule needs one of its present meaning to go live.
+    The result is kept: a rule needs one of its present meaning to go live. Two at once run in a
+    process; a third is answered 429.
     """
     period = Period(body.first, body.last)
+    slots: TrialSlots = request.app.state.trial_slots
 
     async def made() -> dict[str, object]:
-        return await backtest_rule(
-            call.connection,
-            runtime,
-            call.tenant_id,
-            rule,
-            period,
-            as_of=body.as_of,
-            file=_texts(body.file),
-            by=body.by,
-        )
+        with slots.take():
+            return await backtest_rule(
+                call.connection,
+                runtime,
+                call.tenant_id,
+                rule,
+                period,
+                as_of=body.as_of,
+                file=_texts(body.file),
+                by=body.by,
+            )
 
     return await answer_once(request, call, made)
 

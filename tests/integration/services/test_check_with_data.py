@@ -1,5 +1,7 @@
 """What a tenant's data say against a rules file: D401 to D405, each with its place."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.check_with_data import check_with_data
@@ -69,6 +71,23 @@ async def test_an_event_that_was_never_seen_is_named_wherever_it_stands(practice
         ("D402", 'the event "visit" has never been seen in the data'),
         ("D402", 'the event "appointment.cancelled" has never been seen in the data'),
     ]
+
+
+async def test_what_the_data_lack_is_pointed_at_by_its_own_word(practice):
+    await practice.add_missed(custom_fields='{"household_role": "member"}')
+    texts = asking("{none: visit, since_last: appointment.cancelled}")
+    texts = replace(
+        texts,
+        document=texts.document.replace(
+            "{none: visit, since_last: appointment.cancelled}",
+            "none: visit\n        since_last: appointment.cancelled\n"
+            "      - {field: contact.household_role, is_one_of: [member, guarantor]}",
+        ),
+    )
+    async with practice.transaction() as connection:
+        found = await check_with_data(connection, practice.runtime, practice.tenant_id, texts)
+    under = [f.text[f.column - 1 : f.column - 1 + f.width] for f in found]
+    assert sorted(under) == ["appointment.cancelled", "guarantor", "visit"]
 
 
 async def test_events_of_another_tenant_are_not_seen(practice, other_practice):

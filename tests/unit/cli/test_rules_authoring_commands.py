@@ -133,7 +133,9 @@ def test_fields_tells_type_range_label_and_source(folder) -> None:
     assert (risk["type"], risk["unit"], risk["allowed"]) == ("number", "share", "0 to 1")
     assert rows["visits_730d"]["source"] == "count of invoice issued in 730 days"
     assert rows["visits_730d"]["filled"] is None
-    assert "visits_730d" in run("fields", "--vocabulary", "retail").stdout
+    told = run("fields", "--vocabulary", "retail").stdout
+    assert "visits_730d" in told
+    assert "count of invoice issued in 730 days" in told  # piped, it is not cut to a width
 
 
 def test_every_code_is_explained_with_a_wrong_and_a_right_example() -> None:
