@@ -6,6 +6,7 @@ matcher never asks of it (joins, timers, actions, deleting) is shown by what it 
 
 import ast
 import math
+import re
 import threading
 from pathlib import Path
 
@@ -32,6 +33,24 @@ def agree(expressions: list[Expression], row: dict[str, Scalar]) -> frozenset[st
     found = DurableMatcher(expressions).matches(row)
     assert found == {e.rule_id for e in expressions if reference.matches(e, row)}, row
     return found
+
+
+def test_the_page_of_traps_names_tests_that_there_are() -> None:
+    folder = Path(__file__).parent
+    page = folder.parents[2] / "docs/decisions/0003-durable-rules-in-a-safe-subset.md"
+    named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+    there = {
+        node.name
+        for file in folder.glob("test_*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(named) > 25
+    assert named <= there
+    own = {name for name in globals() if name.startswith("test_") and "page_of_traps" not in name}
+    assert own - named == {
+        "test_the_engine_is_told_only_what_a_condition_holds_for_and_asked_only_what_may_hold"
+    }
 
 
 def test_more_contacts_than_the_engine_has_sessions_and_messages_are_all_answered() -> None:

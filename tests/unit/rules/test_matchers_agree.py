@@ -130,6 +130,16 @@ def test_an_unknown_unless_does_not_silence() -> None:
     assert rule_columns(frame, [expression])["0"].to_list() == [True, True, False]
 
 
+@pytest.mark.parametrize("op", [">", ">=", "!=", "<", "<=", "==", "present"])
+def test_numbers_that_are_none_are_unknown_in_columns_too(op) -> None:
+    leaf = Leaf("n", "number", op, None if op == "present" else 5)
+    expression = Expression("r", (Part("w", "w", leaf),), (), ())
+    frame = pl.DataFrame({"n": [math.nan, None, 9.0, 1.0, 5.0]}, strict=False)
+    found = rule_columns(frame, [expression])["0"].to_list()
+    assert found[:2] == [False, False]
+    assert found == [reference.matches(expression, row) for row in frame.to_dicts()]
+
+
 def test_a_rule_that_only_asks_for_absence_ends() -> None:
     expression = rule(Leaf("n1", "number", "missing"))
     assert DurableMatcher([expression]).matches({}) == {"r"}
