@@ -20,7 +20,7 @@ from services.import_rejects import Reject
 LINE = "$line"  # column of a chunk: where the row starts in the file
 ROW = "$row"  # column of a chunk: number of the row among the data rows, from 1
 
-_LONGEST_LINE = 1 << 20  # characters; longer lines are cut so that memory stays bounded
+_LONGEST_LINE = 1 << 20  # characters; of longer lines only the beginning is kept, to be told
 _BLOCK_BYTES = 1 << 20
 _PLAIN_LINES = 1_000  # looked at together; those with quotes are then read one by one
 _UNREADABLE = (OSError, EOFError, zlib.error)
@@ -107,7 +107,10 @@ class _Lines:
     def _read(self) -> str:
         if self._broken is not None:
             raise self._broken
-        return self._file.readline(_LONGEST_LINE)
+        line = part = self._file.readline(_LONGEST_LINE)
+        while len(part) == _LONGEST_LINE and part[-1] not in "\r\n":
+            part = self._file.readline(_LONGEST_LINE)  # the rest would pass for a row of its own
+        return line
 
     def plain(self, most: int) -> list[str]:
         """Take the next lines if each is a record and its text is sound; else take none."""
@@ -241,6 +244,9 @@ class _CsvSource:
             if columns and len(cells) != columns and len(lines.taken) > 1:
                 lines.take_back(keep=1)
                 cells = f"opens a quote that is not closed within its {columns} columns"
+            if any(len(line) == _LONGEST_LINE for line in lines.taken):
+                lines.take_back(keep=1)
+                cells = f"has a line of {_LONGEST_LINE:,} characters or more"
             if cells:
                 yield start, cells
 
@@ -363,7 +369,7 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
             .otherwise(column.cast(pl.String))
             .alias(name)
         )
-    if dtype.is_nested() or dtype == pl.Binary:
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):
         return pl.lit(None, pl.String).alias(name)
     return column.cast(pl.String)
 

@@ -10,7 +10,7 @@ from typing import TextIO
 from engine.errors import InvalidInput
 
 HEADER = ("line", "column", "reason", "value", "row")
-_LONGEST_ROW = 4_000  # characters kept of a row that nobody will want to read whole
+_LONGEST_TEXT = 4_000  # characters kept of a row or value that nobody will want to read whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class RejectsFile:
 
     def write(self, rejects: Iterable[Reject]) -> None:
         """Append rejects and bring them to the disk, before their chunk is committed."""
-        rows = [(r.line, r.column, r.reason, r.value, r.row[:_LONGEST_ROW]) for r in rejects]
+        rows = [
+            (r.line, r.column, r.reason, r.value[:_LONGEST_TEXT], r.row[:_LONGEST_TEXT])
+            for r in rejects
+        ]
         if not rows:
             return
         if self._open is None:

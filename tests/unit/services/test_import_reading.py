@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from datetime import timedelta
 from itertools import repeat
 
 import polars as pl
@@ -48,6 +49,30 @@ def test_a_broken_row_is_rejected_alone_with_its_line(tmp_path, bad, reason):
     assert rows == [("1", "2", 2), ("5", "6", 4), ("7", "8", 5)]
     assert rejects == [(3, reason)]
     assert sum(chunk.rows for chunk in chunks) == 4
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "x" * (1 << 20) + "ghost,2",  # the rest looks like a row
+        ",".join(["x" * 90_000] * 11 + ["y" * 100_000]),  # so does the beginning
+        '"' + "x\n" * 5 + "y" * (1 << 20) + '",2',
+    ],
+)
+def test_no_part_of_a_line_that_is_too_long_passes_for_a_row(tmp_path, long):
+    names = "a,b" if "ghost" in long or '"' in long else "a,b," + ",".join(map(str, range(10)))
+    row = ",".join("z" * len(names.split(",")))
+    chunks = read(tmp_path, f"{names}\n{long}\n{row}\n")
+    rows, rejects = rows_and_rejects(chunks)
+    assert rows == [("z", "z", 3 + long.count("\n"))]
+    assert [line for line, _ in rejects] == list(range(2, 3 + long.count("\n")))
+
+
+def test_a_span_of_time_in_parquet_is_no_text(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"a": ["1"], "b": [timedelta(days=1)]}).write_parquet(path)
+    (chunk,) = open_source(path, ",").chunks(0, repeat(9))
+    assert chunk.frame.rows() == [("1", None, 1, 1)]
 
 
 def test_two_lone_quotes_do_not_swallow_the_rows_between(tmp_path):
