@@ -111,16 +111,16 @@ async def import_file(
         raise InvalidInput("The rejects file is the file to import.", hint="Name another one.")
     content = file_digest(order.file)
     tenant_id, created = await _tenant(database, order)
-    progress = await _begin(database, tenant_id, order, content)
-    summary = ImportSummary(
-        tenant_id,
-        created,
-        rows_rejected=progress.rows_rejected,
-        done_before=progress.state == "done",
-    )
-    if not summary.done_before:
-        summary.resumed_after_row = progress.rows_done
-        await _import_rows(database, order, source, progress, summary, on_progress or _silent)
+    summary = ImportSummary(tenant_id, created)
+    async with database.without_tenant() as holding:
+        # how far another process has come, and whose the rejects file is, is known in here alone
+        await imports.lock_imports(holding, order.tenant)
+        progress = await _begin(database, tenant_id, order, content)
+        summary.rows_rejected = progress.rows_rejected
+        summary.done_before = progress.state == "done"
+        if not summary.done_before:
+            summary.resumed_after_row = progress.rows_done
+            await _import_rows(database, order, source, progress, summary, on_progress or _silent)
     if summary.counts.inserted["activity"]:
         await rate_texts(database, tenant_id, now=None)
     summary.seconds = time.perf_counter() - started
@@ -144,15 +144,13 @@ async def _import_rows(
         on_progress(chunk.progress.rows_done, None)
 
     try:
-        async with database.without_tenant() as holding:
-            await imports.lock_imports(holding, order.tenant)
-            await write_chunks(
-                database,
-                ChunkTarget(summary.tenant_id, order.mapping, order.file.name, rejects),
-                _ahead(_prepared(source, order, summary.tenant_id, progress.rows_done)),
-                progress,
-                committed,
-            )
+        await write_chunks(
+            database,
+            ChunkTarget(summary.tenant_id, order.mapping, order.file.name, rejects),
+            _ahead(_prepared(source, order, summary.tenant_id, progress.rows_done)),
+            progress,
+            committed,
+        )
         async with database.transaction(summary.tenant_id) as connection:
             await imports.finish_import(connection, summary.tenant_id, progress.id)
     finally:

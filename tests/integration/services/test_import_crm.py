@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
+import polars as pl
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -16,6 +17,7 @@ from sqlalchemy import text
 from engine.errors import Conflict, InvalidInput, TenantNotFound
 from engine.ids import TenantId
 from services.import_crm import import_file
+from services.import_rejects import RejectsFile
 from store import imports, tenants
 from tests.factories.imports import CLINIC, GOOD, ImportingTenant
 
@@ -404,6 +406,41 @@ async def test_two_imports_of_one_file_at_once_do_not_both_count(tenant, databas
         await imports.save_progress(connection, tenant, begun, rows=5, rejected=0)
         with pytest.raises(Conflict):
             await imports.save_progress(connection, tenant, begun, rows=5, rejected=0)
+
+
+async def test_of_two_imports_of_one_file_at_once_the_second_finds_it_done(practice):
+    await practice.take([GOOD], name="earlier.csv")
+    broken = GOOD.replace("v1", "v9").replace(",40,", ",-1,")
+    rows = [broken, *(GOOD.replace("v1", f"v{n}") for n in range(20))]
+    order = practice.order(rows, mapping=CLINIC[CLINIC.index("source:") :], chunk_rows=2)
+    first, second = sorted(
+        await asyncio.gather(*(import_file(practice.database, order) for _ in range(2))),
+        key=lambda summary: summary.done_before,
+    )
+    assert (first.rows_read, second.rows_read) == (21, 0)
+    assert second.done_before
+    assert [line for line, _, _ in practice.rejects()] == [2]
+
+
+async def test_a_reject_with_a_huge_value_does_not_stop_the_next_run(practice):
+    path = practice.folder / "visits.parquet"
+    patients = pl.DataFrame({"Patient": ["p1"], "Age": ["9" * 200_000]})
+    patients.write_parquet(path)
+    mapping = CLINIC[: CLINIC.index("records:")] + dedent(
+        """\
+        date_only: {}
+        records:
+          - kind: contact
+            id: [Patient]
+            custom_fields: {age: {column: Age, type: integer, max: 130}}
+        """
+    )
+    order = replace(
+        practice.order([], mapping=mapping.replace('date_only: {Day: "12:00"}\n', "")), file=path
+    )
+    await import_file(practice.database, order)
+    RejectsFile(practice.rejects_file, keep=1).close()
+    assert [line for line, _, _ in practice.rejects()] == [1]
 
 
 async def test_tenants_do_not_see_each_other_s_imports(practice, tenant, database):
