@@ -167,6 +167,8 @@ class ChunkWriter:
             )
             .sort(KEY)
         )  # in the order of the index that grows: neighbours share its pages
+        if "email" in new.columns and new["email"].drop_nulls().is_duplicated().any():
+            new = new.sort(ROW)  # of those with one address the first of the file comes in
         frame = self._with_references(new)
         if entity == "contact" and "created_at" in offer.columns:
             self._seen_before = offer.join(new, on=KEY, how="anti")

@@ -422,6 +422,14 @@ async def test_of_two_imports_of_one_file_at_once_the_second_finds_it_done(pract
     assert [line for line, _, _ in practice.rejects()] == [2]
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 10])
+async def test_of_two_with_one_address_the_first_of_the_file_comes_in(practice, chunk_rows):
+    first = GOOD.replace("p1", "p9")
+    await practice.take([first, GOOD.replace(",40,", ",50,")], chunk_rows=chunk_rows)
+    ((*_, custom),) = (await practice.everything())[1]
+    assert '"age": 40' in custom
+
+
 async def test_a_reject_with_a_huge_value_does_not_stop_the_next_run(practice):
     path = practice.folder / "visits.parquet"
     patients = pl.DataFrame({"Patient": ["p1"], "Age": ["9" * 200_000]})
