@@ -4,8 +4,6 @@ import csv
 import gzip
 import hashlib
 import io
-import zlib
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,15 +13,14 @@ from typing import Protocol
 import polars as pl
 
 from engine.errors import InvalidInput
+from services.import_lines import LONGEST_LINE, UNREADABLE, Lines, text_fault
 from services.import_rejects import Reject
 
 LINE = "$line"  # column of a chunk: where the row starts in the file
 ROW = "$row"  # column of a chunk: number of the row among the data rows, from 1
 
-_LONGEST_LINE = 1 << 20  # characters; of longer lines only the beginning is kept, to be told
 _BLOCK_BYTES = 1 << 20
 _PLAIN_LINES = 1_000  # looked at together; those with quotes are then read one by one
-_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,72 +80,12 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-class _Lines:
-    """Lines for csv.reader; remembers those of the record being read and can take them back."""
-
-    def __init__(self, file: io.TextIOBase) -> None:
-        self._file = file
-        self._again: deque[str] = deque()
-        self._broken: Exception | None = None
-        self.taken: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._read()
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.taken.append(line)
-        return line
-
-    def _read(self) -> str:
-        if self._broken is not None:
-            raise self._broken
-        line = part = self._file.readline(_LONGEST_LINE)
-        while len(part) == _LONGEST_LINE and part[-1] not in "\r\n":
-            part = self._file.readline(_LONGEST_LINE)  # the rest would pass for a row of its own
-        return line
-
-    def plain(self, most: int) -> list[str]:
-        """Take the next lines if each is a record and its text is sound; else take none."""
-        try:
-            while len(self._again) < most and (line := self._read()):
-                self._again.append(line)
-        except _UNREADABLE as error:
-            self._broken = error  # told when the lines before it are done
-        block = list(islice(self._again, most))
-        text = "".join(block)
-        if (
-            '"' in text
-            or _text_fault(text)
-            or any(len(line) > csv.field_size_limit() or not line.strip("\r\n") for line in block)
-        ):
-            return []
-        for _ in block:
-            self._again.popleft()
-        self.number += len(block)
-        return block
-
-    def take_back(self, keep: int) -> None:
-        """Give back all lines of this record but the first `keep`."""
-        self.give_back(self.taken[keep:])
-        del self.taken[keep:]
-
-    def give_back(self, lines: list[str]) -> None:
-        """Let the lines taken last be read again."""
-        self._again.extendleft(reversed(lines))
-        self.number -= len(lines)
-
-
 class _CsvSource:
     def __init__(self, path: Path, delimiter: str) -> None:
         self._path = path
         self._delimiter = delimiter
         with self._open() as file:
-            self._columns = self._header(_Lines(file))
+            self._columns = self._header(Lines(file))
 
     @property
     def columns(self) -> list[str]:
@@ -156,22 +93,27 @@ class _CsvSource:
 
     def chunks(self, after_row: int, sizes: Iterator[int]) -> Iterator[Chunk]:
         with self._open() as file:
-            lines = _Lines(file)
+            lines = Lines(file)
             number = 0  # data rows before this run
             batch, size = _Batch(self._columns), next(sizes)
-            for line, cells, raw in self._runs(lines, len(self._header(lines))):
-                at = max(0, min(after_row - number, len(raw)))
-                while at < len(raw):
-                    end = min(at + size - batch.rows, len(raw))
-                    if isinstance(cells, str):
-                        batch.reject(line, cells, raw[at])
-                    else:
-                        batch.add(number + at + 1, line + at, cells[at:end], raw[at:end])
-                    at = end
-                    if batch.rows == size:
-                        yield batch.chunk()
-                        batch, size = _Batch(self._columns), next(sizes)
-                number += len(raw)
+            try:
+                for line, cells, raw in self._runs(lines, len(self._header(lines))):
+                    at = max(0, min(after_row - number, len(raw)))
+                    while at < len(raw):
+                        end = min(at + size - batch.rows, len(raw))
+                        if isinstance(cells, str):
+                            batch.reject(line, cells, raw[at])
+                        else:
+                            batch.add(number + at + 1, line + at, cells[at:end], raw[at:end])
+                        at = end
+                        if batch.rows == size:
+                            yield batch.chunk()
+                            batch, size = _Batch(self._columns), next(sizes)
+                    number += len(raw)
+            except InvalidInput:
+                if batch.rows:  # the file breaks off here; what stands before is whole
+                    yield batch.chunk()
+                raise
             if batch.rows:
                 yield batch.chunk()
 
@@ -186,7 +128,7 @@ class _CsvSource:
             newline="",
         )
 
-    def _header(self, lines: _Lines) -> list[str]:
+    def _header(self, lines: Lines) -> list[str]:
         for _, cells in self._records(lines):
             if isinstance(cells, str):
                 raise InvalidInput(f"The header of {self._path.name} {cells}.")
@@ -196,7 +138,7 @@ class _CsvSource:
         raise InvalidInput(f"{self._path.name} is empty: there is no header.")
 
     def _runs(
-        self, lines: _Lines, columns: int
+        self, lines: Lines, columns: int
     ) -> Iterator[tuple[int, list[list[str]] | str, list[str]]]:
         """Yield (first line, rows, texts): of many plain rows at once, or of one record.
 
@@ -218,7 +160,7 @@ class _CsvSource:
             if ended:
                 return
 
-    def _records(self, lines: _Lines, columns: int = 0) -> Iterator[tuple[int, list[str] | str]]:
+    def _records(self, lines: Lines, columns: int = 0) -> Iterator[tuple[int, list[str] | str]]:
         """Yield (line, cells) or, of a record that can't be split, (line, what is wrong).
 
         A quote that is closed only in a later row, or never, would swallow the rows between:
@@ -236,7 +178,7 @@ class _CsvSource:
             except csv.Error as error:
                 lines.take_back(keep=1)
                 cells = f"can't be split into columns: {error}"
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 raise InvalidInput(
                     f"{self._path.name} breaks off after line {lines.number:,}: {error}.",
                     hint="The rows before are imported; get the file anew and repeat the import.",
@@ -244,9 +186,9 @@ class _CsvSource:
             if columns and len(cells) != columns and len(lines.taken) > 1:
                 lines.take_back(keep=1)
                 cells = f"opens a quote that is not closed within its {columns} columns"
-            if any(len(line) == _LONGEST_LINE for line in lines.taken):
+            if any(len(line) == LONGEST_LINE for line in lines.taken):
                 lines.take_back(keep=1)
-                cells = f"has a line of {_LONGEST_LINE:,} characters or more"
+                cells = f"has a line of {LONGEST_LINE:,} characters or more"
             if cells:
                 yield start, cells
 
@@ -270,7 +212,7 @@ class _Batch:
     def add(self, number: int, line: int, rows: list[list[str]], raw: list[str]) -> None:
         """Take rows that stand in the file one after the other, the first at `number`, `line`."""
         if len(rows) == 1:  # only a row that comes alone can have a fault
-            fault = _text_fault(raw[0])
+            fault = text_fault(raw[0])
             if len(rows[0]) != len(self._columns):
                 fault = f"has {len(rows[0])} columns, the header has {len(self._columns)}"
             if fault:
@@ -297,7 +239,7 @@ class _Batch:
 
 
 def _check_names(names: list[str], path: Path) -> None:
-    fault = _text_fault("".join(names))
+    fault = text_fault("".join(names))
     if fault:
         raise InvalidInput(f"The header of {path.name} {fault}.", hint="Save the file as UTF-8.")
     for name in names:
@@ -306,17 +248,6 @@ def _check_names(names: list[str], path: Path) -> None:
                 f"The header of {path.name} has the name '{name}' twice, or it is reserved.",
                 hint="Give each column a name of its own.",
             )
-
-
-def _text_fault(text: str) -> str:
-    if "\x00" in text:
-        return "holds a NUL character"
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            return "holds bytes that are not UTF-8"
-    return ""
 
 
 class _ParquetSource:
