@@ -75,11 +75,19 @@ def _complain(error: KeepwellError) -> None:
         complaints.print(f"    {error.hint}", markup=False)
 
 
-def run(use: "Callable[[Runtime], Awaitable[T]]", settings: "Settings | None" = None) -> T:
-    """Open the runtime, run one coroutine on it, close everything; errors become exit codes."""
+def run(
+    use: "Callable[[Runtime], Awaitable[T]]",
+    settings: "Settings | None" = None,
+    *,
+    lasting: bool = False,
+) -> T:
+    """Open the runtime, run one coroutine on it, close everything; errors become exit codes.
+
+    `lasting`: the command is a service, and runs until somebody ends it.
+    """
     from services.wiring import open_runtime
 
-    with errors_told(), open_runtime(settings) as runtime:
+    with errors_told(), open_runtime(settings, lasting=lasting) as runtime:
         return asyncio.run(_closing(use, runtime))
 
 

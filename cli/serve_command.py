@@ -43,7 +43,7 @@ def serve_command(
     async def use(runtime: Runtime) -> None:
         await _serve(runtime, host=host, port=port, worker=worker)
 
-    run(use, settings)
+    run(use, settings, lasting=True)
 
 
 async def _serve(runtime: Runtime, *, host: str, port: int, worker: bool) -> None:

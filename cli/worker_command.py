@@ -16,7 +16,7 @@ def worker_command() -> None:
     """Deliver what is in the outbox and learn from outcomes, until Ctrl-C or SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
-    run(_work)
+    run(_work, lasting=True)
 
 
 async def drain(runtime: Runtime) -> dict[str, int]:

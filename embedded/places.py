@@ -45,12 +45,14 @@ class ServerState:
         socket_dir: absolute.
         ready: whether the servers accept work.
         has_redis: whether Valkey runs beside PostgreSQL.
+        lasting: whether the owner is a service, which ends when a person ends it.
     """
 
     data_dir: str
     socket_dir: str
     ready: bool
     has_redis: bool
+    lasting: bool = False
 
 
 def default_home(environ: Mapping[str, str]) -> Path:

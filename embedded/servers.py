@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -66,6 +66,7 @@ class EmbeddedServers:
         home: Path,
         *,
         durable: bool = True,
+        lasting: bool = False,
         binaries: Binaries | None = None,
         wait_seconds: float = 60.0,
     ) -> Self:
@@ -77,6 +78,8 @@ class EmbeddedServers:
         Args:
             home: made if missing; see `embedded.places` for what is kept there.
             durable: False trades crash safety for speed; for data that nobody will miss.
+            lasting: True for a service: it would lose the servers of a command that ends, so it
+                waits for that end, however long it takes, and owns them itself.
             binaries: other programs than the installed ones.
             wait_seconds: how long PostgreSQL may take, recovery from a crash included.
 
@@ -90,25 +93,26 @@ class EmbeddedServers:
                 hint="Set KEEPWELL_DATABASE_URL and KEEPWELL_REDIS_URL to servers of your own.",
             )
         home = prepared_home(home)
-        deadline = time.monotonic() + wait_seconds
+        deadline, told = time.monotonic() + wait_seconds, False
         while True:
             lock = HomeLock.take(home)
             if lock is not None:
                 # Released by _start_owned if that fails.
                 state, owned = _start_owned(
-                    home, lock, _Wishes(binaries, durable=durable, wait_seconds=wait_seconds)
+                    home,
+                    lock,
+                    _Wishes(binaries, durable=durable, lasting=lasting, wait_seconds=wait_seconds),
                 )
                 return cls(home, state, owned)
             running = read_state(home)
-            if (
-                running is not None
-                and running.ready
-                and postgres.accepts_app(Path(running.socket_dir))
-            ):
-                return cls(home, running, None)
             if running is not None and running.ready:
-                # started long ago: it is the server that died, nothing is still to come
+                # started long ago: if it does not answer, it died, and nothing is still to come
                 deadline = min(deadline, time.monotonic() + _ATTACH_SECONDS)
+                if postgres.accepts_app(Path(running.socket_dir)):
+                    if running.lasting or not lasting:
+                        return cls(home, running, None)
+                    deadline = time.monotonic() + wait_seconds
+                    told = told or _tell_of_waiting()
             if time.monotonic() > deadline:
                 raise EmbeddedServerFailed(
                     f"Another process owns the embedded servers of {home}, "
@@ -174,6 +178,11 @@ class EmbeddedServers:
         return self._owned.process_ids if self._owned is not None else ()
 
 
+def _tell_of_waiting() -> bool:
+    _log.warning("waits for another command to end: the servers end with it")
+    return True
+
+
 @contextmanager
 def temporary_servers() -> Iterator[EmbeddedServers]:
     """Servers with an empty database in a temporary directory, all of it gone afterwards.
@@ -196,6 +205,7 @@ def temporary_servers() -> Iterator[EmbeddedServers]:
 class _Wishes:
     binaries: Binaries | None
     durable: bool
+    lasting: bool
     wait_seconds: float
 
 
@@ -228,7 +238,11 @@ def _start_owned(home: Path, lock: HomeLock, wishes: _Wishes) -> tuple[ServerSta
         binaries = reachable_binaries(wishes.binaries or installed_binaries(), account, data_dir)
 
         starting = ServerState(
-            stored_form(data_dir, home), str(socket_dir), ready=False, has_redis=False
+            stored_form(data_dir, home),
+            str(socket_dir),
+            ready=False,
+            has_redis=False,
+            lasting=wishes.lasting,
         )
         write_state(home, starting)
         ending.callback(write_state, home, starting)
@@ -249,9 +263,7 @@ def _start_owned(home: Path, lock: HomeLock, wishes: _Wishes) -> tuple[ServerSta
             ending.callback(queue.end, valkey.ENDING)
         postgres.wait_for_postgres(database, socket_dir, wait_seconds=wishes.wait_seconds)
 
-        running = ServerState(
-            starting.data_dir, starting.socket_dir, ready=True, has_redis=queue is not None
-        )
+        running = replace(starting, ready=True, has_redis=queue is not None)
         write_state(home, running)
         children = (database,) if queue is None else (database, queue)
         process_ids = tuple(child.process.pid for child in children)

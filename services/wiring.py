@@ -48,8 +48,10 @@ def make_database(settings: Settings, url: str, clock: Clock) -> Database:
 
 
 @contextmanager
-def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
+def open_runtime(settings: Settings | None = None, *, lasting: bool = False) -> Iterator[Runtime]:
     """Open what a process needs; start or attach to the embedded servers if none are named.
+
+    `lasting`: for a service, which must not lose its servers when a command ends.
 
     The embedded database is upgraded on the way; a named one never is (`keepwell db upgrade`).
     The caller closes `runtime.database` inside its event loop.
@@ -70,7 +72,7 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
             embedded=False,
         )
         return
-    with EmbeddedServers.start(settings.home) as servers:
+    with EmbeddedServers.start(settings.home, lasting=lasting) as servers:
         upgrade(servers.owner_database_url)
         yield Runtime(
             settings=settings,

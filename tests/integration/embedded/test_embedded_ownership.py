@@ -36,6 +36,19 @@ print(json.dumps({"pids": servers.process_ids, "fork": fork}), flush=True)
 sys.stdin.read()
 """
 
+SERVICE = """
+import json, logging, sys
+from pathlib import Path
+from embedded.servers import EmbeddedServers
+class Told(logging.Handler):
+    def emit(self, record):
+        print(json.dumps({"told": record.getMessage()}), flush=True)
+logging.getLogger("embedded.servers").addHandler(Told())
+servers = EmbeddedServers.start(Path(sys.argv[1]), lasting=True)
+print(json.dumps({"pids": servers.process_ids, "owns": servers.owns_servers}), flush=True)
+sys.stdin.read()
+"""
+
 # What a later import would need is imported as root: the interpreter may live in root's home.
 ORDINARY_USER = """
 import json, os, sys
@@ -93,6 +106,20 @@ def test_a_start_right_after_the_owner_was_killed_waits_for_its_servers(home, ru
             assert servers.owns_servers
             assert query(servers.app_database_url, "select 1") == [(1,)]
             assert servers.redis_url is not None
+
+
+def test_a_service_does_not_rely_on_the_servers_of_a_command_that_will_end(home, run_script, query):
+    command = run_script(OWNER, home)
+    service = run_script(SERVICE, home)
+    assert "waits for another command to end" in service.said["told"]
+
+    command.process.stdin.close()
+    command.process.wait(30)
+    assert service.ready().said["owns"]
+
+    second = EmbeddedServers.start(home, lasting=True)  # a worker beside the API
+    assert not second.owns_servers
+    assert query(second.app_database_url, "select 1") == [(1,)]
 
 
 def test_a_second_process_uses_the_running_servers_and_does_not_end_them(
