@@ -15,7 +15,6 @@ from cli.rule_files import Files, rule_files
 from engine.errors import Finding, InvalidInput, InvalidRules
 from rules.check import check
 from rules.codes import CODES
-from rules.examples import run_examples
 from rules.findings import with_lines
 from rules.formats import github, sarif
 from rules.includes import vocabulary_path
@@ -123,6 +122,8 @@ def examples_command(
 
         recorded(files[0], record[1], record[0], tenant, on, write=write, as_json=as_json)
         return
+    from rules.examples import run_examples
+
     with errors_told():
         results = [
             (path, result)

@@ -147,8 +147,10 @@ class ConditionReader:
         return self._subject if own == {True} else CONTACT
 
     def _complete(self, node: Node, condition: Condition, found: Mapping[str, Node]) -> None:
-        """Notes a condition that says too little."""
+        """Notes a condition that says too little; not where a refused word was meant to say it."""
         kind = condition.kind
+        if any(key.text != kind and key.text not in found for key, _ in node.pairs):
+            return
         needs = _NEEDS_PERIOD.get(kind, ())
         if needs and not found.keys() & set(needs):
             self._read.fault("E105", f'"{kind}" needs a period', node, "in_last: 60 days")

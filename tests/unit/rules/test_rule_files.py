@@ -132,6 +132,20 @@ def test_all_faults_come_at_once_in_file_order_with_their_places() -> None:
     assert lines[10][found[3][2] - 1 :].startswith("vist")
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        "- {field: contract.ends_on, at_least: 5}",
+        "- {count: visit, in_lst: 60 days, at_least: 1}",
+        "- {last: visit, at_leest_ago: 5 days}",
+    ],
+)
+def test_a_word_that_does_not_fit_is_one_fault(when) -> None:
+    with pytest.raises(InvalidRules) as refused:
+        load_rules(a_file(when), "r.yaml", vocabulary())
+    assert [finding.code for finding in refused.value.findings] == ["E103"]
+
+
 def test_two_rules_may_not_share_an_id() -> None:
     text = a_file()
     rule = text[text.index("  - id") :]

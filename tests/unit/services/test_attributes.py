@@ -77,3 +77,25 @@ def test_attributes_are_those_the_features_read_less_what_the_health_model_gives
         Attribute("contact.birthday", "text"),
     )
     assert [is_from_health(feature) for feature in features] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("written", "items"),
+    [(["gold", "family-plan"], "gold\nfamily-plan"), ([], ""), ("gold", "gold"),
+     (None, None), (["gold", 3], None), ({"gold": True}, None)],
+)  # fmt: skip
+def test_a_list_holds_its_texts_and_an_empty_one_is_known(written, items):
+    assert value("contact.tags", "list", {"tags": written}) == items
+    assert value("account.services", "list", None, {"custom_fields": {"services": written}}) == (
+        items
+    )
+
+
+@pytest.mark.parametrize("account", [None, {}, {"custom_fields": None}, [], "text"])
+def test_of_a_contact_without_an_account_nothing_is_known_of_one(account):
+    for kind in ("text", "number", "flag", "date", "list"):
+        assert value("account.industry", kind, {"industry": "dental"}, account) is None
+    without = {name: ROW[name] for name in ROW} | {"custom_fields": None}
+    assert attribute_values([Attribute("account.industry", "text")], without) == {
+        "account.industry": None
+    }
