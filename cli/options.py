@@ -24,7 +24,9 @@ AsOf = Annotated[
 ]
 On = Annotated[
     str | None,
-    typer.Option("--on", help="As it was known then, e.g. 2016-06-01T06:00:00Z. [default: now]"),
+    typer.Option(
+        "--on", "--as-of", help="As it was known then, e.g. 2016-06-01T06:00:00Z. [default: now]"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
