@@ -107,6 +107,12 @@ def declared(history: LogHistory, seed: int) -> dict[str, Any]:
                 "within_7_days": float((error <= 7).mean()) if both.any() else 0.0,
                 "median_error_days": float(np.median(error)) if both.any() else 0.0,
                 "inside_interval": float(inside[both].mean()) if both.any() else 0.0,
+                "stated_share": float(expected.share[both].mean()) if both.any() else 0.0,
+                "days_of_interval": float(
+                    (expected.latest_days - expected.earliest_days)[both].mean()
+                )
+                if both.any()
+                else 0.0,
             }
         )
     return {

@@ -16,6 +16,8 @@ from engine.errors import ModelUnusable
 
 FORMAT = "keepwell.hazard-model"
 FORMAT_VERSION = 2
+# A model of the tenant's own rows alone; fields that say so are left out of the document.
+OWN = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class TrainedModel:
         training_rows, training_events: person-periods the booster learnt from, and churns in them.
         metrics: by population ('all'; 'regular': at least three visits) and horizon in days.
         libraries: versions that trained it.
+        tier: how much of it is the tenant's own, see `tiers.NAMES`.
+        extension: LightGBM's text of own trees on top of the calibrated log-odds; None without.
+        lenders: businesses that booster and logistic were learnt from beside or instead of the
+            tenant; 0 = it alone.
     """
 
     booster: str
@@ -76,6 +82,9 @@ class TrainedModel:
     training_events: int
     metrics: dict[str, dict[int, Scores]]
     libraries: dict[str, str]
+    tier: str = OWN
+    extension: str | None = None
+    lenders: int = 0
 
 
 def library_versions() -> dict[str, str]:
@@ -168,6 +177,9 @@ def _plain(model: TrainedModel) -> dict[str, Any]:
     for each in fields(model):
         value = getattr(model, each.name)
         content[each.name] = value.isoformat() if each.name in moments else value
+    if model.tier == OWN:
+        for name in ("tier", "extension", "lenders"):
+            del content[name]
     content["logistic"] = model.logistic.as_dict()
     content["definition"] = asdict(model.definition)
     content["calibration"] = asdict(model.calibration)

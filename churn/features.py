@@ -79,6 +79,11 @@ def learnable(specs: Sequence[Feature]) -> tuple[Feature, ...]:
     )
 
 
+def scale_free(specs: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Those that mean the same in every business: no money."""
+    return tuple(spec for spec in specs if _UNITS.get(spec.name) != "cents")
+
+
 def families(specs: Sequence[Feature]) -> tuple[str, ...]:
     """The family of each feature, a key of `FAMILY_TEXTS`: contributions are summed by it."""
     visit_types = next((s.types for s in specs if s.name == "days_since_last_visit"), ())

@@ -1,15 +1,15 @@
 """Health scores: what the hazards mean for people, in the columns of `customer_health_scores`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from churn.churn_date import churn_date
 from churn.components import Components, component_scores, weighted_score
+from churn.confidence import Judgement, confidence_of
 from churn.definition import HORIZONS, VISITS, Rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
@@ -18,13 +18,6 @@ from churn.health_policy import PARTS, HealthPolicy
 from churn.levels import risk_levels
 from engine.errors import InvalidInput
 
-Tier = Literal["scorecard", "model"]
-
-_TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
-_VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
-# Two in a hundred values of a training row lie outside by construction; one in ten is odd.
-_FAMILIAR_SHARE = 0.9
-_LEAST_FAMILIAR = 0.5
 _YEAR_DAYS = 365.0
 # Spend of a new contact is not stretched from less than a quarter to a year.
 _SHORTEST_SPEND_DAYS = 90.0
@@ -34,26 +27,6 @@ _LARGEST_LTV = 99_999_999.99  # numeric(10, 2)
 FACTORS = pl.List(
     pl.Struct({"factor": pl.String, "value": pl.Float64, "text": pl.String, "points": pl.Float64})
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a model or the scorecard said about n contacts.
-
-    Attributes:
-        tier: who said it.
-        model_version: digest of the model, or the version of the scorecard.
-        hazards: (n,) each.
-        factors: per contact what moved its risk; None where it was not asked.
-        familiar: share of the contact's known features inside what the model has usually seen;
-            None of the scorecard.
-    """
-
-    tier: Tier
-    model_version: str
-    hazards: Hazards
-    factors: Sequence[Sequence[Factor] | None]
-    familiar: Array | None = None
 
 
 def health_scores(
@@ -80,8 +53,8 @@ def health_scores(
             year x mean survival, the hazard after day 120 taken as that before it. A simple
             estimate: no discount, no margin. Null where visits carry no amounts.
         predicted_churn_date, churn_date_from, churn_date_to: Dates (UTC), null unless P(churn
-            within 120 days) >= 0.5; a tenth and nine tenths of that chance lie before the last two.
-            Where the limit has passed, all three are the day it did. See `churn_date`.
+            within 120 days) >= 0.5; at least four fifths of that chance lie from the second to the
+            third. Where the limit has passed, all three are the day it did. See `churn_date`.
         risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
             asked.
         model_version: String, never null.
@@ -101,7 +74,7 @@ def health_scores(
         raise InvalidInput("Features, hazards and factors differ in length.")
     risk = judged.hazards.hazard_90d
     parts = component_scores(features, standing)
-    confidence, reasons = _confidence(features, judged)
+    confidence, reasons = confidence_of(matrix_of(features, (VISITS,))[:, 0], judged)
     table = pl.DataFrame(
         {
             "contact_id": features["contact_id"],
@@ -190,24 +163,6 @@ def _chosen(factors: Sequence[Sequence[Factor] | None], *, raising: bool) -> pl.
 
 def _raises(factor: Factor) -> bool:
     return factor.points is None or factor.points > 0
-
-
-def _confidence(features: pl.DataFrame, judged: Judgement) -> tuple[pl.Series, pl.Series]:
-    """Who said it x how much history x how much of the contact the model has seen the like of."""
-    visits = matrix_of(features, (VISITS,))[:, 0]
-    history = np.zeros(len(visits))
-    for at_least, share in _VISITS_CONFIDENCE:
-        history = np.where(visits >= at_least, share, history)
-    familiar = np.ones(len(visits)) if judged.familiar is None else judged.familiar
-    known = np.clip(familiar / _FAMILIAR_SHARE, _LEAST_FAMILIAR, 1.0)
-    source = "a model of this business" if judged.tier == "model" else "the scorecard, no model yet"
-    reasons = [
-        f"{source}; {count:.0f} {'visit' if count == 1 else 'visits'} of history"
-        + (f"; {1 - share:.0%} of the facts are unlike any it learnt from" if trust < 1 else "")
-        for count, share, trust in zip(visits, familiar, known, strict=True)
-    ]
-    level = pl.Series(_TIER_CONFIDENCE[judged.tier] * history * known).round(2)
-    return level, pl.Series(reasons, dtype=pl.String)
 
 
 def _nullable(values: Array) -> pl.Series:

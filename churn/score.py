@@ -8,15 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from churn.confidence import Judgement
 from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, Tier, health_scores
+from churn.health import health_scores
 from churn.health_policy import HealthPolicy
 from churn.levels import risk_levels
 from churn.model import HazardModel
 from churn.scorecard import scorecard
+from churn.trial import JUDGED_DAYS, MIN_CHURNED, MIN_ROWS
 
 SCORECARD_VERSION = "scorecard-1"
 
@@ -85,6 +87,8 @@ def score(
         judged.hazards,
         _per_row(judged.factors(asked), asked, standing),
         judged.familiar,
+        judged.spread,
+        judged.calibration_error,
     )
     return health_scores(
         features, standing, explained, as_of=as_of, policy=policy, previous=previous
@@ -93,23 +97,35 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    tier: Tier
+    tier: str
     version: str
     hazards: Hazards
     factors: Callable[[NDArray[np.int64]], Sequence[Sequence[Factor]]]
     familiar: Array | None = None
+    spread: Array | None = None
+    calibration_error: float | None = None
 
 
 def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _Judged:
     matrix = matrix_of(features, model.feature_names)
-    hazards = model.predict(matrix, standing.days_to_limit)
+    hazards, spread = model.predict_with_spread(matrix, standing.days_to_limit)
     return _Judged(
-        "model",
+        model.trained.tier,
         model.digest,
         hazards,
         lambda rows: model.factors(matrix[rows], standing.days_to_limit[rows]),
         model.familiar(matrix),
+        spread,
+        _calibration_error(model),
     )
+
+
+def _calibration_error(model: HazardModel) -> float | None:
+    """At 90 days in the time after the training; None where too few windows closed in it."""
+    told = model.trained.metrics.get("all", {}).get(JUDGED_DAYS)
+    if told is None or told.n < MIN_ROWS or told.n * told.base_rate < MIN_CHURNED:
+        return None
+    return told.ece
 
 
 def _by_scorecard(features: pl.DataFrame, standing: Rhythm) -> _Judged:

@@ -21,7 +21,8 @@ async def show_health(
     """Return the contact's latest score, null before the first, and up to 30 as history.
 
     `override` is what a person has set and is in force now, null if nothing is; `latest` shows its
-    level and score in place of the model's.
+    level and score in place of the model's. Who refused machines has no `latest`, whatever was said
+    before, and `refused_machines` says so.
 
     Raises:
         ContactNotFound: unknown, or another tenant's.
@@ -30,7 +31,7 @@ async def show_health(
     stored = await get_stored_health(connection, contact_id)
     if not stored.known:
         raise contact_not_found(contact)
-    latest = stored.latest
+    latest = None if stored.refused else stored.latest
     if latest is not None:
         latest = {name: value for name, value in latest.items() if name not in _HIDDEN}
         if stored.override is not None:
@@ -42,6 +43,7 @@ async def show_health(
         "contact_id": str(contact_id),
         "tenant_id": str(tenant_id),
         "latest": latest,
+        "refused_machines": stored.refused,
         "override": stored.override,
         "history": stored.history,
     }
