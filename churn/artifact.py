@@ -181,7 +181,7 @@ def _plain(model: TrainedModel) -> dict[str, Any]:
         for name in ("tier", "extension", "lenders"):
             del content[name]
     content["logistic"] = model.logistic.as_dict()
-    content["definition"] = asdict(model.definition)
+    content["definition"] = model.definition.stored()
     content["calibration"] = asdict(model.calibration)
     content["metrics"] = {
         population: {str(days): asdict(found) for days, found in horizons.items()}

@@ -1,40 +1,54 @@
 """The rows that models of churn learn from, and the measures that they are judged by."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from churn.definition import HORIZON_DAYS, HORIZONS
+from churn.contracts import with_departures
+from churn.definition import HORIZON_DAYS, HORIZONS, ChurnDefinition
 from churn.design_matrix import period_rows
 from churn.feature_rows import Array
-from churn.labels import Outcomes, outcomes, person_periods
+from churn.labels import Origins, Outcomes, outcomes, person_periods, rolling_origins, visits_of
 from churn.metrics import Scores, scores
 from churn.model import HazardModel
 from churn.snapshots import History, Snapshot
 
 
 def history_of(
-    contacts: pl.DataFrame, events: pl.DataFrame, visits: pl.DataFrame, *, most: int, seed: int
+    contacts: pl.DataFrame,
+    events: pl.DataFrame,
+    definition: ChurnDefinition,
+    until: datetime,
+    *,
+    most: int,
+    seed: int,
 ) -> History:
     """Contacts that ever came, or `most` of them drawn by the seed, and what is known of them."""
+    visits = visits_of(events, definition, until)
+    came = arrivals_of(events, definition, until)
     people = (
         contacts.select("contact_id", "timezone")
-        .join(visits, on="contact_id", how="semi")
+        .join(came, on="contact_id", how="semi")
         .sort("contact_id")
     )
     if people.height > most:
         chosen = np.random.default_rng(seed).choice(people.height, most, replace=False)
         people = people[np.sort(chosen)]
-    known = events.filter(pl.col("occurred_at") <= visits["occurred_at"].max())
+    known = events.filter(pl.col("occurred_at") <= came["occurred_at"].max())
     return History(
         contacts=people,
         events=known.join(people, on="contact_id", how="semi"),
         visits=visits.join(people, on="contact_id", how="semi", maintain_order="left"),
     )
+
+
+def arrivals_of(events: pl.DataFrame, definition: ChurnDefinition, until: datetime) -> pl.DataFrame:
+    """As `visits_of`, with contracts begun or renewed where contacts are judged by them."""
+    return visits_of(events, replace(definition, visit_types=definition.arrival_types), until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +77,20 @@ def rows_of(snapshots: Iterable[Snapshot], visits: pl.DataFrame, data_until: dat
 
 def outcomes_of(seen: Snapshot, visits: pl.DataFrame, data_until: datetime) -> Outcomes:
     """What became of a snapshot's contacts by then."""
-    return outcomes(seen.contacts, visits, origin=seen.origin, data_until=data_until)
+    found = outcomes(seen.contacts, visits, origin=seen.origin, data_until=data_until)
+    return with_departures(
+        found,
+        seen.contacts,
+        seen.contracts,
+        seen.definition,
+        origin=seen.origin,
+        data_until=data_until,
+    )
 
 
 def is_closed(seen: Snapshot, at: datetime) -> bool:
     """Whether the 120 days after the snapshot had passed."""
-    return seen.origin + timedelta(days=HORIZON_DAYS) <= at
+    return seen.origin + timedelta(days=HORIZON_DAYS + seen.definition.days_of_doubt) <= at
 
 
 def departed(past: Iterable[Snapshot], visits: pl.DataFrame, until: datetime) -> set[str]:
@@ -106,6 +128,12 @@ def measures_of(
         for name, rows in populations.items()
         if rows.any()
     }
+
+
+def origins_of(came: pl.DataFrame, definition: ChurnDefinition) -> Origins:
+    """The moments that contacts are looked at; `came` is of `arrivals_of` and not empty."""
+    first, last = span_of(came)
+    return rolling_origins(first, last - timedelta(days=definition.days_of_doubt))
 
 
 def span_of(visits: pl.DataFrame) -> tuple[datetime, datetime]:

@@ -21,9 +21,19 @@ from churn.definition import ChurnDefinition
 from churn.feature_rows import Array
 from churn.features import churn_features, families, learnable, scale_free
 from churn.hazard_blend import TREE_SHARE, LogisticMember
-from churn.labels import Origins, rolling_origins, visits_of
+from churn.labels import Origins
 from churn.model import HazardModel
-from churn.person_rows import Rows, departed, history_of, measures_of, rows_of, span_of, usual_of
+from churn.person_rows import (
+    Rows,
+    arrivals_of,
+    departed,
+    history_of,
+    measures_of,
+    origins_of,
+    rows_of,
+    span_of,
+    usual_of,
+)
 from churn.snapshots import Snapshot, snapshot
 from churn.tiers import LEAST_EVENTS_TO_ADJUST, NAMES, earned, own_trees, permitted_tiers
 from churn.train import BoosterSettings, booster_of, train
@@ -50,13 +60,15 @@ def lent_rows(
     Labels are by the lender's own definition and rhythm.
     """
     settings = settings or BoosterSettings()
-    visits = visits_of(events, definition, until)
-    if not visits.height:
+    came = arrivals_of(events, definition, until)
+    if not came.height:
         return None
     specs = scale_free(churn_features(definition))
-    first, last = span_of(visits)
-    history = history_of(contacts, events, visits, most=MOST_CONTACTS, seed=settings.seed)
-    moments = rolling_origins(first, last)
+    last = span_of(came)[1]
+    history = history_of(
+        contacts, events, definition, until, most=MOST_CONTACTS, seed=settings.seed
+    )
+    moments = origins_of(came, definition)
     past = [snapshot(history, at, definition, specs) for at in (*moments.training, moments.test)]
     rows = rows_of(past, history.visits, last)
     return rows if int(rows.event.sum()) >= _LEAST_EVENTS else None
@@ -67,13 +79,13 @@ def borrower_until(events: pl.DataFrame, definition: ChurnDefinition, as_of: dat
 
     Raises TooFewData without any visit.
     """
-    visits = visits_of(events, definition, as_of)
-    if not visits.height:
+    came = arrivals_of(events, definition, as_of)
+    if not came.height:
         raise TooFewData(
             "Nobody has visited yet: there is nothing to learn from and nobody to score.",
             hint="Import visits first; until then the scorecard serves.",
         )
-    return rolling_origins(*span_of(visits)).test
+    return origins_of(came, definition).test
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ class _Borrower:
     test: Snapshot
     visits: pl.DataFrame
     origins: Origins
+    span: tuple[datetime, datetime]
     shared: list[int]
 
     def rows(self, past: Sequence[Snapshot], until: datetime) -> Rows:
@@ -159,9 +172,11 @@ def _borrower(
     settings: BoosterSettings,
 ) -> _Borrower:
     specs = churn_features(definition)
-    visits = visits_of(events, definition, as_of)
-    moments = rolling_origins(*span_of(visits))
-    history = history_of(contacts, events, visits, most=settings.most_contacts, seed=settings.seed)
+    came = arrivals_of(events, definition, as_of)
+    span, moments = span_of(came), origins_of(came, definition)
+    history = history_of(
+        contacts, events, definition, as_of, most=settings.most_contacts, seed=settings.seed
+    )
     names = [spec.name for spec in learnable(specs)]
     return _Borrower(
         definition=definition,
@@ -169,6 +184,7 @@ def _borrower(
         test=snapshot(history, moments.test, definition, specs),
         visits=history.visits,
         origins=moments,
+        span=span,
         shared=[names.index(spec.name) for spec in learnable(scale_free(specs))],
     )
 
@@ -224,7 +240,7 @@ def _trial(
 def _fitted(own: _Borrower, shared: _Shared, tier: int, settings: BoosterSettings) -> TrainedModel:
     lent, definition = shared.rows, own.definition
     until = own.origins.test
-    first, last = span_of(own.visits)
+    first, last = own.span
     rows = own.rows(own.past, until)
     past = own.lent_columns(rows.matrix)
     calibration, extension = Calibration(), None

@@ -159,11 +159,20 @@ def _per_row(
     for row, of_row in zip(asked, found, strict=True):
         factors[row] = of_row
     for row in np.flatnonzero(standing.days_to_limit <= 0):
-        factors[row] = (_lapsed(standing.silence_days[row], standing.limit_days[row]),)
+        factors[row] = (_lapsed(standing, row),)
     return factors
 
 
-def _lapsed(silence_days: float, limit_days: float) -> Factor:
+def _lapsed(standing: Rhythm, row: np.int64) -> Factor:
+    if standing.by_contract[row]:
+        return Factor(
+            factor="contract",
+            value=float(-standing.days_to_limit[row]),
+            text=f"the contract ended, or could be renewed no more, "
+            f"{-standing.days_to_limit[row]:.0f} days ago",
+            points=None,
+        )
+    silence_days, limit_days = standing.silence_days[row], standing.limit_days[row]
     return Factor(
         factor="silence",
         value=float(silence_days),

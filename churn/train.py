@@ -22,14 +22,16 @@ from churn.calibrate import MIN_EVENTS, fit_sigmoid
 from churn.definition import ChurnDefinition, rhythm_features
 from churn.features import churn_features, distinct, families, learnable
 from churn.hazard_blend import TREE_SHARE, LogisticMember, tree_share
-from churn.labels import Origins, rolling_origins, visits_of
+from churn.labels import Origins
 from churn.model import HazardModel
 from churn.person_rows import (
     Rows,
+    arrivals_of,
     departed,
     history_of,
     is_closed,
     measures_of,
+    origins_of,
     rows_of,
     span_of,
     usual_of,
@@ -116,11 +118,13 @@ def train(
         else distinct([*specs, *rhythm_features(definition)])
     )
     settings = settings or BoosterSettings()
-    visits = visits_of(events, definition, as_of)
-    _check_history(visits)
-    span = span_of(visits)
-    origins = rolling_origins(*span)
-    history = history_of(contacts, events, visits, most=settings.most_contacts, seed=settings.seed)
+    came = arrivals_of(events, definition, as_of)
+    _check_history(came)
+    span = span_of(came)
+    origins = origins_of(came, definition)
+    history = history_of(
+        contacts, events, definition, as_of, most=settings.most_contacts, seed=settings.seed
+    )
     visits = history.visits
     past = tuple(snapshot(history, origin, definition, chosen) for origin in origins.training)
     _check_churned(past, visits, origins.test)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.health_settings_commands import Pairs, pairs_of
 from cli.models_commands import By
 from cli.options import AsJson, AsOf, Document, Tenant, moment_of, run_for
 from cli.output import console, errors_told, print_json
@@ -141,10 +140,22 @@ def show_definition_command(tenant: Tenant, as_json: AsJson = False) -> None:
     _tell(run_for(tenant, use), as_json)
 
 
-def set_definition_command(pairs: Pairs, tenant: Tenant, by: By, as_json: AsJson = False) -> None:
-    """Set values such as interval_factor=2.5; they hold from the next training."""
+def set_definition_command(
+    pairs: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="Values to set, by their names.")
+    ],
+    tenant: Tenant,
+    by: By,
+    as_json: AsJson = False,
+) -> None:
+    """Set values such as interval_factor=2.5 or judged_by=contract; for the next training."""
     with errors_told():
-        changes = pairs_of(pairs)
+        changes: dict[str, str] = {}
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise InvalidInput(f"'{pair}' is not NAME=VALUE.")
+            changes[name.strip()] = value.strip()
 
     async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
         return await set_definition(connection, tenant_id, changes, by=by, at=runtime.clock.now())

@@ -85,6 +85,7 @@ async def borrowed_rows(
     tenant_id: TenantId,
     industry: str | None,
     until: datetime,
+    judged_by: str,
 ) -> list[Rows]:
     """Return what the industry's other businesses lend, each read as that business alone.
 
@@ -93,7 +94,7 @@ async def borrowed_rows(
     lenders = await _lenders(connection, runtime, tenant_id, industry)
     found: list[Rows] = []
     for lender in lenders:
-        rows = await _lent_by(runtime, lender, until)
+        rows = await _lent_by(runtime, lender, until, judged_by)
         if rows is not None:
             found.append(rows)
         if len(found) == MOST_LENDERS:
@@ -118,13 +119,17 @@ async def _lenders(
     return sorted(lenders, key=lambda lender: sha256(f"{tenant_id}{lender}".encode()).digest())
 
 
-async def _lent_by(runtime: Runtime, lender: TenantId, until: datetime) -> Rows | None:
+async def _lent_by(
+    runtime: Runtime, lender: TenantId, until: datetime, judged_by: str
+) -> Rows | None:
     async with runtime.database.transaction(lender) as theirs:
         versions = await get_versions(theirs, until)
         settings = parse_settings(
             versions.settings_json, name=versions.tenant_name, industry=versions.industry
         )
         definition = tenant_definition(versions.industry, settings)
+        if definition.judged_by != judged_by:
+            return None  # departures of another kind
         known = await known_history(
             theirs,
             definition,

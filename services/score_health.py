@@ -82,8 +82,9 @@ async def score_health(
     """Score all contacts known at `as_of` and store one row each; return a summary.
 
     By the tenant's model where one applies to that moment, else by the scorecard; `tier` and
-    `note` say which and why. Who refused machines gets no score. All in the caller's transaction: a run that fails changes nothing, and
-    the scores of the run before stay. `on_progress` gets contacts done and the total.
+    `note` say which and why. Who refused machines gets no score. All in the caller's transaction: a
+    run that fails changes nothing, and the scores of the run before stay. `on_progress` gets
+    contacts done and the total.
     """
     moment = checked_as_of(as_of, runtime.clock.now())
     playbook = await playbook_at(connection, tenant_id, moment)

@@ -73,7 +73,10 @@ async def train_churn(
     lent: list[Rows] = []
     if settings.churn_pool:
         until = borrower_until(known.events, definition, moment)
-        lent = await borrowed_rows(connection, runtime, tenant_id, versions.industry, until)
+        judged_by = definition.judged_by
+        lent = await borrowed_rows(
+            connection, runtime, tenant_id, versions.industry, until, judged_by
+        )
     # in a thread: a worker goes on sending meanwhile
     if lent:
         trained = await asyncio.to_thread(
