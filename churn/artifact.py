@@ -12,6 +12,7 @@ import numpy as np
 from churn.definition import ChurnDefinition
 from churn.hazard_blend import LogisticMember
 from churn.metrics import Scores
+from churn.valuation import Valuation
 from engine.errors import ModelUnusable
 
 FORMAT = "keepwell.hazard-model"
@@ -63,6 +64,7 @@ class TrainedModel:
         extension: LightGBM's text of own trees on top of the calibrated log-odds; None without.
         lenders: businesses that booster and logistic were learnt from beside or instead of the
             tenant; 0 = it alone.
+        value: how money is told; None where no visit carried any.
     """
 
     booster: str
@@ -85,6 +87,7 @@ class TrainedModel:
     tier: str = OWN
     extension: str | None = None
     lenders: int = 0
+    value: Valuation | None = None
 
 
 def library_versions() -> dict[str, str]:
@@ -180,6 +183,9 @@ def _plain(model: TrainedModel) -> dict[str, Any]:
     if model.tier == OWN:
         for name in ("tier", "extension", "lenders"):
             del content[name]
+    content["value"] = None if model.value is None else asdict(model.value)
+    if model.value is None:
+        del content["value"]
     content["logistic"] = model.logistic.as_dict()
     content["definition"] = model.definition.stored()
     content["calibration"] = asdict(model.calibration)
@@ -200,6 +206,7 @@ def _model(content: dict[str, Any]) -> TrainedModel:
             "usual": tuple(None if each is None else tuple(each) for each in content["usual"]),
             "feature_names": tuple(content["feature_names"]),
             "families": tuple(content["families"]),
+            "value": None if (told := content.get("value")) is None else Valuation.from_dict(told),
             "definition": ChurnDefinition.from_dict(content["definition"]),
             "calibration": Calibration(**content["calibration"]),
             "metrics": {

@@ -37,6 +37,8 @@ class Judgement:
         spread: how far apart the model's members are about 90 days; None of the scorecard.
         calibration_error: of P(churn within 90 days) in a time the model had not seen; None where
             it has not been tested.
+        money: of twelve months with its interval; None: spend of a year while the contact stays.
+        money_method: see `valuation`.
     """
 
     tier: str
@@ -46,6 +48,8 @@ class Judgement:
     familiar: Array | None = None
     spread: Array | None = None
     calibration_error: float | None = None
+    money: tuple[Array, Array, Array] | None = None
+    money_method: str = "survival"
 
 
 def confidence_of(visits: Array, judged: Judgement) -> tuple[pl.Series, pl.Series]:

@@ -16,11 +16,9 @@ from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
 from churn.health_policy import PARTS, HealthPolicy
 from churn.levels import risk_levels
+from churn.valuation import YEAR_DAYS, by_survival
 from engine.errors import InvalidInput
 
-_YEAR_DAYS = 365.0
-# Spend of a new contact is not stretched from less than a quarter to a year.
-_SHORTEST_SPEND_DAYS = 90.0
 _DAY_MICROSECONDS = 86_400_000_000
 _LARGEST_LTV = 99_999_999.99  # numeric(10, 2)
 
@@ -49,12 +47,14 @@ def health_scores(
         engagement_score, satisfaction_score, payment_behavior_score,
         communication_responsiveness_score: Int64, see `components`; null where not known.
         components: String, JSON: per part its score and inputs, null where not known. Never null.
-        predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals: spend a
-            year x mean survival, the hazard after day 120 taken as that before it. A simple
-            estimate: no discount, no margin. Null where visits carry no amounts.
+        predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals; no
+            discount, no margin. Null where visits carry no amounts. predicted_ltv_low and _high: a
+            tenth and nine tenths of the chance lie below, null without a model. ltv_method: which
+            method told it, see `valuation`.
         predicted_churn_date, churn_date_from, churn_date_to: Dates (UTC), null unless P(churn
             within 120 days) >= 0.5; at least four fifths of that chance lie from the second to the
-            third. Where the limit has passed, all three are the day it did. See `churn_date`.
+            third, `churn_date_share` of it. Where the limit has passed, all three are the day it
+            did. See `churn_date`.
         risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
             asked.
         model_version: String, never null.
@@ -82,7 +82,7 @@ def health_scores(
             "churn_probability": _nullable(risk).round(2),
             "retention_probability": 1 - _nullable(risk).round(2),
             "churn_risk_level": pl.Series(risk_levels(risk, policy, previous), dtype=pl.String),
-            "predicted_ltv": _nullable(lifetime_value(features, judged.hazards, standing)),
+            **_money(features, judged, standing),
             **_churn_dates(judged.hazards, standing, as_of),
             "risk_factors": _chosen(judged.factors, raising=True),
             "positive_indicators": _chosen(judged.factors, raising=False),
@@ -119,20 +119,22 @@ def _told(parts: Components, height: int) -> pl.Series:
     return pl.select(pl.struct(structs).struct.json_encode().alias("components")).to_series()
 
 
-def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -> Array:
-    """Money of the next 12 months, in units of currency; NaN where not known, 0 once churned."""
-    spent, visits, age = matrix_of(
-        features, ("spend_365d_cents", "visits_365d", "days_since_first_visit")
-    ).T
-    span = np.clip(age, _SHORTEST_SPEND_DAYS, _YEAR_DAYS)
-    yearly = spent / 100 * _YEAR_DAYS / span
-    yearly = np.where((visits > 0) & (spent == 0), np.nan, yearly)
-    now = (standing.days_to_limit > 0).astype(np.float64)
-    staying = [now, *(1 - hazards.within(days) for days in HORIZONS)]
-    monthly = np.sqrt(np.sqrt(staying[-1]))
-    staying += [staying[-1] * monthly**month for month in range(1, 9)]
-    mean = sum((staying[m] + staying[m + 1]) / 2 for m in range(12)) / 12
-    return np.asarray(np.clip(np.round(yearly * mean, 2), 0, _LARGEST_LTV))
+def _money(features: pl.DataFrame, judged: Judgement, standing: Rhythm) -> dict[str, pl.Series]:
+    """Expected money of the next 12 months, its interval, and the method."""
+    nothing = np.full(features.height, np.nan)
+    if judged.money is None:
+        here = standing.days_to_limit > 0
+        expected = by_survival(features, judged.hazards, here, YEAR_DAYS)
+        told = expected, nothing, nothing
+    else:
+        told = judged.money
+    names = ("predicted_ltv", "predicted_ltv_low", "predicted_ltv_high")
+    rounded = {
+        name: _nullable(np.clip(np.round(values, 2), 0, _LARGEST_LTV))
+        for name, values in zip(names, told, strict=True)
+    }
+    methods = [None if np.isnan(each) else judged.money_method for each in told[0]]
+    return rounded | {"ltv_method": pl.Series(methods, dtype=pl.String)}
 
 
 def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[str, pl.Series]:
@@ -143,7 +145,8 @@ def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[st
         "churn_date_from": found.earliest_days,
         "churn_date_to": found.latest_days,
     }
-    return {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
+    dates = {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
+    return dates | {"churn_date_share": _nullable(np.where(limit <= 0, 1.0, found.share)).round(2)}
 
 
 def _dates(days: Array, as_of: datetime) -> pl.Series:

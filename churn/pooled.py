@@ -34,9 +34,10 @@ from churn.person_rows import (
     span_of,
     usual_of,
 )
-from churn.snapshots import Snapshot, snapshot
+from churn.snapshots import History, Snapshot, snapshot
 from churn.tiers import LEAST_EVENTS_TO_ADJUST, NAMES, earned, own_trees, permitted_tiers
 from churn.train import BoosterSettings, booster_of, train
+from churn.valuation import valuation
 from engine.errors import TooFewData
 
 # Of fewer, one business could be told from the sum.
@@ -93,6 +94,7 @@ class _Borrower:
     """The business itself: all features; `shared` are the columns that the others lent."""
 
     definition: ChurnDefinition
+    history: History
     past: tuple[Snapshot, ...]
     test: Snapshot
     visits: pl.DataFrame
@@ -180,6 +182,7 @@ def _borrower(
     names = [spec.name for spec in learnable(specs)]
     return _Borrower(
         definition=definition,
+        history=history,
         past=tuple(snapshot(history, at, definition, specs) for at in moments.training),
         test=snapshot(history, moments.test, definition, specs),
         visits=history.visits,
@@ -274,4 +277,11 @@ def _fitted(own: _Borrower, shared: _Shared, tier: int, settings: BoosterSetting
         extension=extension,
         lenders=shared.lenders,
     )
-    return replace(model, metrics=measures_of(HazardModel(model), test, own.visits, last))
+    scorer = HazardModel(model)
+    hazards = scorer.predict(test.features, test.days_to_limit)
+    return replace(
+        model,
+        metrics=measures_of(scorer, test, own.visits, last),
+        # the columns of a shared model hold no money, so no trees of it
+        value=valuation(own.history, (), test, hazards, data_until=last, seed=settings.seed),
+    )

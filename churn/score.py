@@ -19,6 +19,7 @@ from churn.levels import risk_levels
 from churn.model import HazardModel
 from churn.scorecard import scorecard
 from churn.trial import JUDGED_DAYS, MIN_CHURNED, MIN_ROWS
+from churn.valuation import money
 
 SCORECARD_VERSION = "scorecard-1"
 
@@ -89,6 +90,8 @@ def score(
         judged.familiar,
         judged.spread,
         judged.calibration_error,
+        judged.money,
+        judged.money_method,
     )
     return health_scores(
         features, standing, explained, as_of=as_of, policy=policy, previous=previous
@@ -104,10 +107,13 @@ class _Judged:
     familiar: Array | None = None
     spread: Array | None = None
     calibration_error: float | None = None
+    money: tuple[Array, Array, Array] | None = None
+    money_method: str = "survival"
 
 
 def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _Judged:
     matrix = matrix_of(features, model.feature_names)
+    value, here = model.trained.value, standing.days_to_limit > 0
     hazards, spread = model.predict_with_spread(matrix, standing.days_to_limit)
     return _Judged(
         model.trained.tier,
@@ -117,6 +123,8 @@ def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _
         model.familiar(matrix),
         spread,
         _calibration_error(model),
+        None if value is None else money(value, features, matrix, hazards, here),
+        "survival" if value is None else value.method,
     )
 
 

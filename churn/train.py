@@ -36,7 +36,8 @@ from churn.person_rows import (
     span_of,
     usual_of,
 )
-from churn.snapshots import Snapshot, snapshot
+from churn.snapshots import History, Snapshot, snapshot
+from churn.valuation import valuation
 from engine.errors import TooFewData
 from engine.features.spec import Feature
 
@@ -131,6 +132,7 @@ def train(
     study = _Study(
         definition=definition,
         specs=chosen,
+        history=history,
         past=past,
         test=snapshot(history, origins.test, definition, chosen),
         visits=visits,
@@ -144,6 +146,7 @@ def train(
 class _Study:
     definition: ChurnDefinition
     specs: tuple[Feature, ...]
+    history: History
     past: tuple[Snapshot, ...]
     test: Snapshot
     visits: pl.DataFrame
@@ -177,8 +180,19 @@ def _fitted(study: _Study, settings: BoosterSettings) -> TrainedModel:
         metrics={},
         libraries=library_versions(),
     )
-    judged = measures_of(HazardModel(model), study.test, study.visits, model.data_until)
-    return replace(model, metrics=judged)
+    scorer = HazardModel(model)
+    return replace(
+        model,
+        metrics=measures_of(scorer, study.test, study.visits, model.data_until),
+        value=valuation(
+            study.history,
+            study.past,
+            study.test,
+            scorer.predict(study.test.features, study.test.days_to_limit),
+            data_until=model.data_until,
+            seed=settings.seed,
+        ),
+    )
 
 
 def booster_of(rows: Rows, settings: BoosterSettings) -> lgb.Booster:

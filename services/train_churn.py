@@ -131,7 +131,21 @@ def facts_of(trained: TrainedModel) -> dict[str, Any]:
         "training_rows": trained.training_rows,
         "training_events": trained.training_events,
         "calibration": asdict(trained.calibration),
+        "value": _value_of(trained),
         "libraries": dict(trained.libraries),
+    }
+
+
+def _value_of(trained: TrainedModel) -> dict[str, Any] | None:
+    """Which method tells money and how right each was on 120 days that none had seen."""
+    value = trained.value
+    if value is None:
+        return None
+    return {
+        "method": value.method,
+        "judged": value.judged,
+        "mean_absolute_error": value.mae,
+        "spearman": value.spearman,
     }
 
 
