@@ -29,6 +29,7 @@ TEST_ORIGINS = 4
 FROZEN_SHARE = 0.65
 VALIDATION_DAYS = 204
 PLANNED_RECALL = 0.85
+BOUND = 1.28  # standard errors: nine in ten samples lie above
 _RANGE = (0.0, 90.0)
 
 
@@ -169,11 +170,11 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
                 (scoring, end),
             )
         )
-        ours = episode_scores(test, threshold_for_recall(before, PLANNED_RECALL))
+        ours = episode_scores(test, threshold_for_recall(before, _aimed(before)))
         told[rule] = {
             "ours": asdict(ours),
             "silence": asdict(
-                episode_scores(silent, threshold_for_recall(silent_before, PLANNED_RECALL))
+                episode_scores(silent, threshold_for_recall(silent_before, _aimed(silent_before)))
             ),
             "silence_at_the_same_recall": asdict(
                 episode_scores(silent, threshold_for_recall(silent, ours.recall))
@@ -183,6 +184,12 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
             ),
         }
     return told
+
+
+def _aimed(before: Scored) -> float:
+    """A recall in the planning days whose lower 90 % bound is the planned one: few are few."""
+    episodes = max(1, episode_scores(before, float(np.inf)).episodes)
+    return PLANNED_RECALL + BOUND * float(np.sqrt(PLANNED_RECALL * (1 - PLANNED_RECALL) / episodes))
 
 
 def _told_by_the_other_half(
