@@ -29,7 +29,8 @@ TEST_ORIGINS = 4
 FROZEN_SHARE = 0.65
 VALIDATION_DAYS = 204
 PLANNED_RECALL = 0.85
-BOUND = 1.28  # standard errors: nine in ten samples lie above
+# in the past, so that the planned one is kept in the future; as in `benchmarks.practices`
+AIMED_RECALL = 0.90
 _RANGE = (0.0, 90.0)
 
 
@@ -170,11 +171,11 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
                 (scoring, end),
             )
         )
-        ours = episode_scores(test, threshold_for_recall(before, _aimed(before)))
+        ours = episode_scores(test, threshold_for_recall(before, AIMED_RECALL))
         told[rule] = {
             "ours": asdict(ours),
             "silence": asdict(
-                episode_scores(silent, threshold_for_recall(silent_before, _aimed(silent_before)))
+                episode_scores(silent, threshold_for_recall(silent_before, AIMED_RECALL))
             ),
             "silence_at_the_same_recall": asdict(
                 episode_scores(silent, threshold_for_recall(silent, ours.recall))
@@ -184,12 +185,6 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
             ),
         }
     return told
-
-
-def _aimed(before: Scored) -> float:
-    """A recall in the planning days whose lower 90 % bound is the planned one: few are few."""
-    episodes = max(1, episode_scores(before, float(np.inf)).episodes)
-    return PLANNED_RECALL + BOUND * float(np.sqrt(PLANNED_RECALL * (1 - PLANNED_RECALL) / episodes))
 
 
 def _told_by_the_other_half(
