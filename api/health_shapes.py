@@ -17,6 +17,9 @@ class Health(Shape):
         description="The newest analysis: `components` with inputs, `risk_factors`, "
         "`positive_indicators`, `recommended_actions`, hazards at full precision."
     )
+    refused_machines: bool = Field(
+        description="Refused to be judged by machines: `latest` is null, nothing new is computed."
+    )
     override: dict[str, Any] | None = Field(description="What a person has set, while in force.")
     history: list[dict[str, Any]] = Field(max_length=30, description="Newest first.")
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from benchmarks.churn_quality import quality
 from benchmarks.figures import Figure, Measured, median_seconds
+from benchmarks.health_scale import figures as scale
 from benchmarks.practice import World
 from churn.definition import SILENCE, rhythm
 from churn.design_matrix import period_rows
@@ -61,7 +62,7 @@ def measure(world: World) -> Measured:
         f"churn: {len(rows):,} rows of trees: one per contact and 30-day period in which it "
         f"can churn; {booster.num_trees()} trees."
     )
-    return Measured((*figures, *told.figures), (note, *told.notes))
+    return Measured((*figures, *scale(CONTACTS), *told.figures), (note, *told.notes))
 
 
 def _explanations(model: HazardModel, matrix: Array, left: Array) -> Figure:

@@ -185,11 +185,10 @@ def alerts(history: LogHistory) -> Measured:
     figures: list[Figure] = []
     for rule, words in (("fixed_90_days", "90 days"), ("own_interval", "own interval")):
         ours, silence = told[rule]["ours"], told[rule]["silence_at_the_same_recall"]
-        bar = rule == "fixed_90_days"
         against = "silence rule"
         figures += [
             _figure(f"shop, alerts, {words}: {name}", unit, ours[key], silence[key], against,
-                    reach=reach if bar else None)
+                    reach=reach)
             for name, unit, key, reach in (
                 ("found 30 days early", "recall", "recall", 0.85),
                 ("precision", "precision", "precision", 0.60),

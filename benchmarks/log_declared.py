@@ -1,6 +1,6 @@
 """Declared churn on a transaction log: its probability, its date, and alerts before it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from churn.churn_date import churn_date
 from churn.definition import HORIZON_DAYS, HORIZONS
 from churn.episodes import Scored, episode_scores, threshold_for_recall
 from churn.feature_rows import Array
+from churn.hazards import Hazards
 from churn.log_features import LogHistory, View, view
 from churn.log_labels import declared_churn, own_limits
 from churn.log_models import LogHazard, Standing, log_hazard
@@ -28,6 +29,8 @@ TEST_ORIGINS = 4
 FROZEN_SHARE = 0.65
 VALIDATION_DAYS = 204
 PLANNED_RECALL = 0.85
+# in the past, so that the planned one is kept in the future; as in `benchmarks.practices`
+AIMED_RECALL = 0.90
 _RANGE = (0.0, 90.0)
 
 
@@ -61,7 +64,13 @@ class _Views:
 def _learnt(
     history: LogHistory, views: _Views, days: range, *, until: int, fixed: bool, seed: int
 ) -> LogHazard:
-    past = [standing_of(history, views.at(day), fixed=fixed, until=until) for day in days]
+    return _enough(
+        [standing_of(history, views.at(day), fixed=fixed, until=until) for day in days], seed
+    )
+
+
+def _enough(past: list[Standing], seed: int) -> LogHazard:
+    """The model of these origins; raises TooFewData where they hold too few departures."""
     events = sum(int((~np.isnan(each.found.churn_days)).sum()) for each in past)
     if not past or events < 20:
         raise TooFewData(f"{events} departures in {len(past)} origins are too few to learn from.")
@@ -107,6 +116,12 @@ def declared(history: LogHistory, seed: int) -> dict[str, Any]:
                 "within_7_days": float((error <= 7).mean()) if both.any() else 0.0,
                 "median_error_days": float(np.median(error)) if both.any() else 0.0,
                 "inside_interval": float(inside[both].mean()) if both.any() else 0.0,
+                "stated_share": float(expected.share[both].mean()) if both.any() else 0.0,
+                "days_of_interval": float(
+                    (expected.latest_days - expected.earliest_days)[both].mean()
+                )
+                if both.any()
+                else 0.0,
             }
         )
     return {
@@ -135,15 +150,18 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
         raise TooFewData(f"{history.log.days} days are too short to fix a threshold and test it.")
     views = _Views(history)
     told: dict[str, Any] = {"frozen_on_day": frozen, "planned_recall": PLANNED_RECALL}
+    half = np.random.default_rng(seed).permutation(len(history.log.customers)) % 2
     for rule, fixed in (("own_interval", False), ("fixed_90_days", True)):
-        trial_days = range(checked - 30, 29, -14)
-        trial = _learnt(history, views, trial_days, until=checked, fixed=fixed, seed=seed)
-        before = _scored(
-            history, views, range(checked, frozen - HORIZON_DAYS + 1, 7), trial, fixed=fixed,
-            until=frozen,
-        )  # fmt: skip
-        days = range(frozen - 30, 29, -14)
-        model = _learnt(history, views, days, until=frozen, fixed=fixed, seed=seed)
+        past = [
+            standing_of(history, views.at(day), fixed=fixed, until=frozen)
+            for day in range(frozen - 30, 29, -14)
+        ]
+        planning = [
+            standing_of(history, views.at(day), fixed=fixed, until=frozen)
+            for day in range(checked, frozen - HORIZON_DAYS + 1, 7)
+        ]
+        before = _told_by_the_other_half(past, planning, half, seed)
+        model = _enough(past, seed)
         scoring = range(frozen, end - HORIZON_DAYS + 1, 7)
         test = _scored(history, views, scoring, model, fixed=fixed, until=end)
         silent_before, silent = (
@@ -153,11 +171,11 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
                 (scoring, end),
             )
         )
-        ours = episode_scores(test, threshold_for_recall(before, PLANNED_RECALL))
+        ours = episode_scores(test, threshold_for_recall(before, AIMED_RECALL))
         told[rule] = {
             "ours": asdict(ours),
             "silence": asdict(
-                episode_scores(silent, threshold_for_recall(silent_before, PLANNED_RECALL))
+                episode_scores(silent, threshold_for_recall(silent_before, AIMED_RECALL))
             ),
             "silence_at_the_same_recall": asdict(
                 episode_scores(silent, threshold_for_recall(silent, ours.recall))
@@ -169,6 +187,40 @@ def episodes(history: LogHistory, seed: int) -> dict[str, Any]:
     return told
 
 
+def _told_by_the_other_half(
+    past: list[Standing], asked: list[Standing], half: NDArray[np.int64], seed: int
+) -> Scored:
+    """Each half of the customers as a model of the other half sees it.
+
+    So the threshold is fixed on scores of customers that their model has not seen, by models with
+    the history of the one that is frozen. Learnt on the first months alone, a model with less
+    history tells lower chances, and a threshold on them lets too many alerts through: with it the
+    precision by own interval was 0.43.
+    """
+    parts: list[tuple[Standing, Array]] = []
+    models = [_enough([_only(each, half != side) for each in past], seed) for side in (0, 1)]
+    for each in asked:
+        for side, model in enumerate(models):
+            now = _only(each, half == side)
+            parts.append((now, _urgency(model.predict(now.seen, now.limit_days))))
+    return _joined(parts)
+
+
+def _only(standing: Standing, kept_customers: NDArray[np.bool_]) -> Standing:
+    kept = kept_customers[standing.seen.customers]
+    found = replace(standing.found, churn_days=standing.found.churn_days[kept])
+    return Standing(standing.seen.where(kept), standing.limit_days[kept], found)
+
+
+def _urgency(hazards: Hazards) -> Array:
+    """P(lost in 30 to 90 days) and half of P(in 90 to 120): soon enough to be sure, not too late.
+
+    Chosen on days before the model is frozen: there it finds as many as P(30 to 120) with fewer
+    alerts and an earlier lead.
+    """
+    return np.asarray((hazards.hazard_90d + hazards.hazard_120d) / 2 - hazards.hazard_30d)
+
+
 def _scored(
     history: LogHistory, views: _Views, days: range, model: LogHazard, *, fixed: bool, until: int
 ) -> Scored:
@@ -176,7 +228,7 @@ def _scored(
     for day in days:
         now = standing_of(history, views.at(day), fixed=fixed, until=until)
         hazards = model.predict(now.seen, now.limit_days)
-        parts.append((now, hazards.hazard_120d - hazards.hazard_30d))
+        parts.append((now, _urgency(hazards)))
     return _joined(parts)
 
 

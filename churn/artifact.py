@@ -12,10 +12,13 @@ import numpy as np
 from churn.definition import ChurnDefinition
 from churn.hazard_blend import LogisticMember
 from churn.metrics import Scores
+from churn.valuation import Valuation
 from engine.errors import ModelUnusable
 
 FORMAT = "keepwell.hazard-model"
 FORMAT_VERSION = 2
+# A model of the tenant's own rows alone; fields that say so are left out of the document.
+OWN = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class TrainedModel:
         training_rows, training_events: person-periods the booster learnt from, and churns in them.
         metrics: by population ('all'; 'regular': at least three visits) and horizon in days.
         libraries: versions that trained it.
+        tier: how much of it is the tenant's own, see `tiers.NAMES`.
+        extension: LightGBM's text of own trees on top of the calibrated log-odds; None without.
+        lenders: businesses that booster and logistic were learnt from beside or instead of the
+            tenant; 0 = it alone.
+        value: how money is told; None where no visit carried any.
     """
 
     booster: str
@@ -76,6 +84,10 @@ class TrainedModel:
     training_events: int
     metrics: dict[str, dict[int, Scores]]
     libraries: dict[str, str]
+    tier: str = OWN
+    extension: str | None = None
+    lenders: int = 0
+    value: Valuation | None = None
 
 
 def library_versions() -> dict[str, str]:
@@ -168,8 +180,14 @@ def _plain(model: TrainedModel) -> dict[str, Any]:
     for each in fields(model):
         value = getattr(model, each.name)
         content[each.name] = value.isoformat() if each.name in moments else value
+    if model.tier == OWN:
+        for name in ("tier", "extension", "lenders"):
+            del content[name]
+    content["value"] = None if model.value is None else asdict(model.value)
+    if model.value is None:
+        del content["value"]
     content["logistic"] = model.logistic.as_dict()
-    content["definition"] = asdict(model.definition)
+    content["definition"] = model.definition.stored()
     content["calibration"] = asdict(model.calibration)
     content["metrics"] = {
         population: {str(days): asdict(found) for days, found in horizons.items()}
@@ -188,6 +206,7 @@ def _model(content: dict[str, Any]) -> TrainedModel:
             "usual": tuple(None if each is None else tuple(each) for each in content["usual"]),
             "feature_names": tuple(content["feature_names"]),
             "families": tuple(content["families"]),
+            "value": None if (told := content.get("value")) is None else Valuation.from_dict(told),
             "definition": ChurnDefinition.from_dict(content["definition"]),
             "calibration": Calibration(**content["calibration"]),
             "metrics": {

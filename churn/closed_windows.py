@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 
 from churn.components import component_scores
+from churn.contracts import contract_events, with_departures
 from churn.definition import HORIZONS, VISITS, ChurnDefinition, Rhythm, rhythm
 from churn.features import matrix_of
 from churn.health_policy import PARTS
 from churn.labels import STEP_DAYS, outcomes, visits_of
 from churn.model import HazardModel
 from churn.scorecard import scorecard
+from churn.snapshots import seen_lately
 from engine.features.columns import feature_columns
 from engine.features.spec import Feature
 
@@ -83,11 +85,7 @@ def population(known: Known, model: HazardModel, at: datetime) -> pl.DataFrame:
 
 
 def _at_risk(known: Known, visits: pl.DataFrame, origin: datetime) -> tuple[pl.DataFrame, Rhythm]:
-    longest = timedelta(days=known.definition.longest_limit_days + 1)
-    recent = visits.filter(
-        pl.col("occurred_at") <= origin, pl.col("occurred_at") >= origin - longest
-    )
-    seen = known.contacts.join(recent, on="contact_id", how="semi", maintain_order="left")
+    seen = seen_lately(known.contacts, visits, known.events, known.definition, origin)
     past = known.events.filter(pl.col("occurred_at") <= origin)
     table = feature_columns(seen, past, known.specs, as_of=origin)
     median = known.tenant_median_days
@@ -106,8 +104,16 @@ def _at(
     limits = table.select("contact_id").with_columns(
         pl.Series("limit_days", standing.limit_days),
         pl.Series("days_to_limit", standing.days_to_limit),
+        pl.Series("by_contract", standing.by_contract),
     )
-    found = outcomes(limits, visits, origin=origin, data_until=known.until)
+    found = with_departures(
+        outcomes(limits, visits, origin=origin, data_until=known.until),
+        limits,
+        contract_events(known.events, known.definition),
+        known.definition,
+        origin=origin,
+        data_until=known.until,
+    )
     churned = [
         pl.Series(
             f"churned_{days}",

@@ -22,7 +22,11 @@ from engine.features.spec import Feature
 PERIOD_DAYS = 30
 PERIODS = 4
 HORIZON_DAYS = PERIOD_DAYS * PERIODS  # 120: how far ahead the model looks
+SILENCE_ALONE, CONTRACT, CONTRACT_OR_SILENCE = "silence", "contract", "contract_or_silence"
+JUDGED_BY = (SILENCE_ALONE, CONTRACT, CONTRACT_OR_SILENCE)
 HORIZONS = tuple(PERIOD_DAYS * k for k in range(1, PERIODS + 1))
+_OF_CONTRACT = frozenset({"judged_by", "holding_types", "ending_types", "term_days", "grace_days"})
+_LONGEST_TERM = 3_660.0  # ten years
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,13 @@ class ChurnDefinition:
             one, see `tenant_median`.
         min_visits: a contact with fewer visits is not judged: it is a new one to win, not an old
             one to keep.
+        judged_by: 'silence'; 'contract': who holds one has left when it is cancelled or not
+            renewed, and who never held one is not judged; 'contract_or_silence': who holds none is
+            judged by silence.
+        holding_types: event types that start or renew a contract.
+        ending_types: event types that end the contract of the same subject; empty: only terms end.
+        term_days: of a contract whose event says no end; 0: it runs until it is ended.
+        grace_days: after its term a contract may still be renewed for so long.
     """
 
     visit_types: tuple[str, ...]
@@ -47,6 +58,11 @@ class ChurnDefinition:
     shrinkage_intervals: float = 3.0
     usual_interval_days: float = 45.0
     min_visits: int = 1
+    judged_by: str = SILENCE_ALONE
+    holding_types: tuple[str, ...] = ("contract.started", "contract.renewed")
+    ending_types: tuple[str, ...] = ("contract.ended", "contract.cancelled")
+    term_days: float = 0.0
+    grace_days: float = 30.0
 
     def __post_init__(self) -> None:
         if not self.visit_types:
@@ -63,6 +79,44 @@ class ChurnDefinition:
                 f"{self.min_visits}."
             )
 
+        if self.judged_by not in JUDGED_BY:
+            raise InvalidInput(
+                f"A churn definition judges by {self.judged_by!r}.",
+                hint=f"judged_by is one of {', '.join(JUDGED_BY)}.",
+            )
+        if self.by_contract and not self.holding_types:
+            raise InvalidInput("A churn definition by contract names no event that starts one.")
+        if self.by_contract and not (self.ending_types or self.term_days > 0):
+            raise InvalidInput(
+                "A churn definition by contract names neither an event that ends one nor a term.",
+                hint="Set ending_types or term_days.",
+            )
+        if not (0 <= self.term_days <= _LONGEST_TERM and 0 <= self.grace_days <= HORIZON_DAYS):
+            raise InvalidInput(
+                f"A churn definition needs term_days from 0 to {_LONGEST_TERM:.0f} and grace_days "
+                f"from 0 to {HORIZON_DAYS}: {self.term_days}, {self.grace_days}."
+            )
+
+    @property
+    def by_contract(self) -> bool:
+        """Whether contracts are looked at."""
+        return self.judged_by != SILENCE_ALONE
+
+    @property
+    def days_of_doubt(self) -> float:
+        """For so long after a contract has ended it may still be renewed."""
+        return self.grace_days if self.by_contract else 0.0
+
+    @property
+    def arrival_types(self) -> tuple[str, ...]:
+        """Event types that make a contact one to keep: visits, and contracts where they count."""
+        return (*self.visit_types, *(self.holding_types if self.by_contract else ()))
+
+    def stored(self) -> dict[str, Any]:
+        """As `as_dict`; of contracts only where they are looked at."""
+        skipped = frozenset() if self.by_contract else _OF_CONTRACT
+        return {name: value for name, value in self.as_dict().items() if name not in skipped}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a JSON document."""
         return asdict(self)
@@ -70,7 +124,9 @@ class ChurnDefinition:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The definition that `as_dict` wrote."""
-        return cls(**{**values, "visit_types": tuple(values["visit_types"])})
+        told = dict(values)
+        told |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**told)
 
 
 # Start values per industry, to be replaced by a tenant's own: the limit should be so long that at
@@ -116,6 +172,8 @@ class Rhythm:
         days_to_limit: limit minus silence; not positive = churned; NaN without a visit.
         at_risk: visited often enough to be judged, and not yet churned.
         tenant_median_days: the tenant's median that was used.
+        by_contract: judged by a contract it holds or held. Its limit is then the end of term and
+            grace, and never more than 30 days away, since a contract can be cancelled on any day.
     """
 
     silence_days: Array
@@ -123,6 +181,7 @@ class Rhythm:
     days_to_limit: Array
     at_risk: NDArray[np.bool_]
     tenant_median_days: float
+    by_contract: NDArray[np.bool_]
 
 
 # The columns of the feature row that the definition reads.
@@ -130,16 +189,33 @@ VISITS = "visits_total"
 SILENCE = "days_since_last_visit"
 AGE = "days_since_first_visit"
 INTERVAL = "median_visit_interval_days"
+HELD = "contracts_held"
+HELD_SINCE = "days_since_contract_began"
+HELD_UNTIL = "contract_term_ends_in_days"
+ENDED = "days_since_contract_ended"
 
 
 def rhythm_features(definition: ChurnDefinition) -> tuple[Feature, ...]:
     """The features that `rhythm` reads; every feature row handed to this package has them."""
     visits = definition.visit_types
+    contracts: tuple[Feature, ...] = ()
+    if definition.by_contract:
+        held, ended = definition.holding_types, definition.ending_types
+        contracts = (
+            Feature(HELD_SINCE, "days_since_last", held),
+            Feature(HELD_UNTIL, "days_until_date", held, property="ends_on"),
+        )
+        if ended:
+            contracts += (
+                Feature(HELD, "open_count", held, closed_by=ended),
+                Feature(ENDED, "days_since_last", ended),
+            )
     return (
         Feature(VISITS, "count", visits),
         Feature(SILENCE, "days_since_last", visits),
         Feature(AGE, "days_since_first", visits),
         Feature(INTERVAL, "median_interval_days", visits),
+        *contracts,
     )
 
 
@@ -173,13 +249,42 @@ def rhythm(
     )
     limit = np.where(np.isnan(silence), np.nan, limit)
     days_to_limit = limit - silence
+    enough = visits >= definition.min_visits
+    by_contract = np.zeros(silence.shape, dtype=np.bool_)
+    if definition.by_contract:
+        by_contract, left = _by_contract(features, definition)
+        days_to_limit = np.where(by_contract, left, days_to_limit)
+        enough |= by_contract
+        if definition.judged_by == CONTRACT:
+            days_to_limit = np.where(by_contract, days_to_limit, np.nan)
+        limit = silence + days_to_limit
     return Rhythm(
         silence_days=silence,
         limit_days=limit,
         days_to_limit=days_to_limit,
-        at_risk=(visits >= definition.min_visits) & (days_to_limit > 0),
+        at_risk=enough & (days_to_limit > 0),
         tenant_median_days=tenant_median_days,
+        by_contract=by_contract,
     )
+
+
+def _by_contract(
+    features: FeatureRows, definition: ChurnDefinition
+) -> tuple[NDArray[np.bool_], Array]:
+    """Who is judged by a contract, and days to the limit; not positive: it ended that long ago."""
+    since, until = _column(features, HELD_SINCE), _column(features, HELD_UNTIL)
+    ever = ~np.isnan(since)
+    open_end = definition.term_days - since if definition.term_days else np.inf
+    left = np.where(np.isnan(until), open_end, until) + definition.grace_days
+    left = np.minimum(left, float(PERIOD_DAYS))
+    held = ever
+    if definition.ending_types:
+        held = _column(features, HELD) > 0
+        ended = np.nan_to_num(_column(features, ENDED))
+        left = np.where(held, left, -ended)
+    # who holds none any more may go on coming without
+    judged = ever if definition.judged_by == CONTRACT else held & (left > 0)
+    return judged, np.where(judged, left, np.nan)
 
 
 def tenant_median(features: FeatureRows, definition: ChurnDefinition) -> float:

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from churn.closed_windows import closed_only
 from churn.feature_rows import Array
-from churn.features import label
+from churn.features import is_clock, label
 
 # Of fewer rows the index is noise: with 10 bins and 500 rows its own spread is about 0.04.
 MIN_ROWS = 500
@@ -27,6 +27,8 @@ class Shift:
     Attributes:
         name: of the feature; 'P(churn within 90 days)' for the score.
         psi: population stability index; None with under 500 rows on either side.
+        psi_before: of the same time before the training, while the model was learning; None where
+            the history doesn't reach so far, or with too few rows.
         null_before, null_now: shares that are not known.
     """
 
@@ -34,6 +36,21 @@ class Shift:
     psi: float | None
     null_before: float
     null_now: float
+    psi_before: float | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether this is another population than the model learnt from.
+
+        Clocks run on in every business: tenure, days since a contract began, counts over a window
+        that the history had not filled. What moved as far while the model was learning is no news,
+        so the index must be clearly above that; where that can't be told, clocks are passed over.
+        """
+        if self.psi is None or self.psi < ACT:
+            return False
+        if self.psi_before is None:
+            return not is_clock(self.name)
+        return self.psi > self.psi_before + WARN
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +101,34 @@ def psi(before: Array, now: Array) -> float | None:
     return float(((is_now - was) * np.log(is_now / was)).sum())
 
 
-def shifts(before: pl.DataFrame, now: pl.DataFrame, names: Sequence[str]) -> list[Shift]:
-    """The shift of each column, largest first; columns that can't be told last."""
-    found = [_shift(name, _numbers(before[name]), _numbers(now[name])) for name in names]
+def shifts(
+    before: pl.DataFrame,
+    now: pl.DataFrame,
+    names: Sequence[str],
+    *,
+    earlier: pl.DataFrame | None = None,
+) -> list[Shift]:
+    """The shift of each column, largest first; columns that can't be told last.
+
+    `earlier` is the population as long before `before` as `now` is after it; None where there is
+    no history so old.
+    """
+    found = [
+        _shift(
+            name,
+            _numbers(before[name]),
+            _numbers(now[name]),
+            None if earlier is None else _numbers(earlier[name]),
+        )
+        for name in names
+    ]
     return sorted(found, key=lambda each: (-(-1.0 if each.psi is None else each.psi), each.name))
 
 
-def _shift(name: str, before: Array, now: Array) -> Shift:
-    null = [float(np.isnan(v).mean()) if v.size else 0.0 for v in (before, now)]
-    return Shift(name, psi(before, now), *null)
+def _shift(name: str, before: Array, now: Array, earlier: Array | None) -> Shift:
+    lacking = [float(np.isnan(v).mean()) if v.size else 0.0 for v in (before, now)]
+    usual = None if earlier is None else psi(earlier, before)
+    return Shift(name, psi(before, now), lacking[0], lacking[1], usual)
 
 
 def _numbers(column: pl.Series) -> Array:
@@ -132,9 +168,9 @@ def alerts(
             else ""
         )
         for each in inputs
-        if each.psi is not None and each.psi >= ACT
+        if each.moved
     ]
-    if score is not None and score.psi is not None and score.psi >= ACT:
+    if score is not None and score.moved:
         told.append(f"risk itself: PSI {score.psi:.2f} against the time of the training")
     told += [
         f"{each.month}, {each.horizon_days} days: {each.observed:.1%} left, "

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
-from churn.definition import VISITS, ChurnDefinition, rhythm_features
+from churn.definition import AGE, ENDED, HELD_SINCE, VISITS, ChurnDefinition, rhythm_features
 from churn.feature_rows import Array, FeatureRows, has_column
 from engine.errors import InvalidInput
 from engine.features.catalogue import FEATURES, standard_features
@@ -51,6 +51,13 @@ FAMILY_TEXTS = {
 }
 _LABELS = {entry.feature.name: entry.label for entry in FEATURES} | {VISITS: "visits so far"}
 _NULL_MEANS = {entry.feature.name: entry.null_means for entry in FEATURES if entry.null_means}
+_CLOCKS = frozenset(
+    entry.feature.name
+    for entry in FEATURES
+    if entry.feature.window_days is None
+    and entry.feature.kind in {"count", "days_since_first", "days_since_last", "distinct_count"}
+    and entry.feature.name != "days_since_last_visit"
+) | {VISITS, AGE, HELD_SINCE, ENDED}
 _UNITS = {entry.feature.name: entry.unit for entry in FEATURES}
 
 
@@ -79,6 +86,11 @@ def learnable(specs: Sequence[Feature]) -> tuple[Feature, ...]:
     )
 
 
+def scale_free(specs: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Those that mean the same in every business: no money."""
+    return tuple(spec for spec in specs if _UNITS.get(spec.name) != "cents")
+
+
 def families(specs: Sequence[Feature]) -> tuple[str, ...]:
     """The family of each feature, a key of `FAMILY_TEXTS`: contributions are summed by it."""
     visit_types = next((s.types for s in specs if s.name == "days_since_last_visit"), ())
@@ -95,6 +107,11 @@ def _family(spec: Feature, visit_types: tuple[str, ...]) -> str:
         return "satisfaction"
     noun = spec.types[0].partition(".")[0] if spec.types else ""
     return _FAMILY_OF_NOUN.get(noun, "other")
+
+
+def is_clock(name: str) -> bool:
+    """Whether a feature grows by itself: days since something long ago, counts of a whole life."""
+    return name in _CLOCKS
 
 
 def label(name: str) -> str:

@@ -1,59 +1,30 @@
 """Health scores: what the hazards mean for people, in the columns of `customer_health_scores`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from churn.churn_date import churn_date
 from churn.components import Components, component_scores, weighted_score
+from churn.confidence import Judgement, confidence_of
 from churn.definition import HORIZONS, VISITS, Rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
 from churn.health_policy import PARTS, HealthPolicy
 from churn.levels import risk_levels
+from churn.valuation import YEAR_DAYS, by_survival
 from engine.errors import InvalidInput
 
-Tier = Literal["scorecard", "model"]
-
-_TIER_CONFIDENCE: dict[Tier, float] = {"scorecard": 0.5, "model": 0.9}
-_VISITS_CONFIDENCE = ((1, 0.6), (2, 0.75), (3, 0.9), (6, 1.0))
-# Two in a hundred values of a training row lie outside by construction; one in ten is odd.
-_FAMILIAR_SHARE = 0.9
-_LEAST_FAMILIAR = 0.5
-_YEAR_DAYS = 365.0
-# Spend of a new contact is not stretched from less than a quarter to a year.
-_SHORTEST_SPEND_DAYS = 90.0
 _DAY_MICROSECONDS = 86_400_000_000
 _LARGEST_LTV = 99_999_999.99  # numeric(10, 2)
 
 FACTORS = pl.List(
     pl.Struct({"factor": pl.String, "value": pl.Float64, "text": pl.String, "points": pl.Float64})
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a model or the scorecard said about n contacts.
-
-    Attributes:
-        tier: who said it.
-        model_version: digest of the model, or the version of the scorecard.
-        hazards: (n,) each.
-        factors: per contact what moved its risk; None where it was not asked.
-        familiar: share of the contact's known features inside what the model has usually seen;
-            None of the scorecard.
-    """
-
-    tier: Tier
-    model_version: str
-    hazards: Hazards
-    factors: Sequence[Sequence[Factor] | None]
-    familiar: Array | None = None
 
 
 def health_scores(
@@ -76,12 +47,14 @@ def health_scores(
         engagement_score, satisfaction_score, payment_behavior_score,
         communication_responsiveness_score: Int64, see `components`; null where not known.
         components: String, JSON: per part its score and inputs, null where not known. Never null.
-        predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals: spend a
-            year x mean survival, the hazard after day 120 taken as that before it. A simple
-            estimate: no discount, no margin. Null where visits carry no amounts.
+        predicted_ltv: money of the next 12 months in whole units of currency, 2 decimals; no
+            discount, no margin. Null where visits carry no amounts. predicted_ltv_low and _high: a
+            tenth and nine tenths of the chance lie below, null without a model. ltv_method: which
+            method told it, see `valuation`.
         predicted_churn_date, churn_date_from, churn_date_to: Dates (UTC), null unless P(churn
-            within 120 days) >= 0.5; a tenth and nine tenths of that chance lie before the last two.
-            Where the limit has passed, all three are the day it did. See `churn_date`.
+            within 120 days) >= 0.5; at least four fifths of that chance lie from the second to the
+            third, `churn_date_share` of it. Where the limit has passed, all three are the day it
+            did. See `churn_date`.
         risk_factors, positive_indicators: lists of {factor, value, text, points}; null where not
             asked.
         model_version: String, never null.
@@ -101,7 +74,7 @@ def health_scores(
         raise InvalidInput("Features, hazards and factors differ in length.")
     risk = judged.hazards.hazard_90d
     parts = component_scores(features, standing)
-    confidence, reasons = _confidence(features, judged)
+    confidence, reasons = confidence_of(matrix_of(features, (VISITS,))[:, 0], judged)
     table = pl.DataFrame(
         {
             "contact_id": features["contact_id"],
@@ -109,7 +82,7 @@ def health_scores(
             "churn_probability": _nullable(risk).round(2),
             "retention_probability": 1 - _nullable(risk).round(2),
             "churn_risk_level": pl.Series(risk_levels(risk, policy, previous), dtype=pl.String),
-            "predicted_ltv": _nullable(lifetime_value(features, judged.hazards, standing)),
+            **_money(features, judged, standing),
             **_churn_dates(judged.hazards, standing, as_of),
             "risk_factors": _chosen(judged.factors, raising=True),
             "positive_indicators": _chosen(judged.factors, raising=False),
@@ -146,20 +119,22 @@ def _told(parts: Components, height: int) -> pl.Series:
     return pl.select(pl.struct(structs).struct.json_encode().alias("components")).to_series()
 
 
-def lifetime_value(features: pl.DataFrame, hazards: Hazards, standing: Rhythm) -> Array:
-    """Money of the next 12 months, in units of currency; NaN where not known, 0 once churned."""
-    spent, visits, age = matrix_of(
-        features, ("spend_365d_cents", "visits_365d", "days_since_first_visit")
-    ).T
-    span = np.clip(age, _SHORTEST_SPEND_DAYS, _YEAR_DAYS)
-    yearly = spent / 100 * _YEAR_DAYS / span
-    yearly = np.where((visits > 0) & (spent == 0), np.nan, yearly)
-    now = (standing.days_to_limit > 0).astype(np.float64)
-    staying = [now, *(1 - hazards.within(days) for days in HORIZONS)]
-    monthly = np.sqrt(np.sqrt(staying[-1]))
-    staying += [staying[-1] * monthly**month for month in range(1, 9)]
-    mean = sum((staying[m] + staying[m + 1]) / 2 for m in range(12)) / 12
-    return np.asarray(np.clip(np.round(yearly * mean, 2), 0, _LARGEST_LTV))
+def _money(features: pl.DataFrame, judged: Judgement, standing: Rhythm) -> dict[str, pl.Series]:
+    """Expected money of the next 12 months, its interval, and the method."""
+    nothing = np.full(features.height, np.nan)
+    if judged.money is None:
+        here = standing.days_to_limit > 0
+        expected = by_survival(features, judged.hazards, here, YEAR_DAYS)
+        told = expected, nothing, nothing
+    else:
+        told = judged.money
+    names = ("predicted_ltv", "predicted_ltv_low", "predicted_ltv_high")
+    rounded = {
+        name: _nullable(np.clip(np.round(values, 2), 0, _LARGEST_LTV))
+        for name, values in zip(names, told, strict=True)
+    }
+    methods = [None if np.isnan(each) else judged.money_method for each in told[0]]
+    return rounded | {"ltv_method": pl.Series(methods, dtype=pl.String)}
 
 
 def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[str, pl.Series]:
@@ -170,7 +145,8 @@ def _churn_dates(hazards: Hazards, standing: Rhythm, as_of: datetime) -> dict[st
         "churn_date_from": found.earliest_days,
         "churn_date_to": found.latest_days,
     }
-    return {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
+    dates = {name: _dates(np.where(limit <= 0, limit, told), as_of) for name, told in days.items()}
+    return dates | {"churn_date_share": _nullable(np.where(limit <= 0, 1.0, found.share)).round(2)}
 
 
 def _dates(days: Array, as_of: datetime) -> pl.Series:
@@ -190,24 +166,6 @@ def _chosen(factors: Sequence[Sequence[Factor] | None], *, raising: bool) -> pl.
 
 def _raises(factor: Factor) -> bool:
     return factor.points is None or factor.points > 0
-
-
-def _confidence(features: pl.DataFrame, judged: Judgement) -> tuple[pl.Series, pl.Series]:
-    """Who said it x how much history x how much of the contact the model has seen the like of."""
-    visits = matrix_of(features, (VISITS,))[:, 0]
-    history = np.zeros(len(visits))
-    for at_least, share in _VISITS_CONFIDENCE:
-        history = np.where(visits >= at_least, share, history)
-    familiar = np.ones(len(visits)) if judged.familiar is None else judged.familiar
-    known = np.clip(familiar / _FAMILIAR_SHARE, _LEAST_FAMILIAR, 1.0)
-    source = "a model of this business" if judged.tier == "model" else "the scorecard, no model yet"
-    reasons = [
-        f"{source}; {count:.0f} {'visit' if count == 1 else 'visits'} of history"
-        + (f"; {1 - share:.0%} of the facts are unlike any it learnt from" if trust < 1 else "")
-        for count, share, trust in zip(visits, familiar, known, strict=True)
-    ]
-    level = pl.Series(_TIER_CONFIDENCE[judged.tier] * history * known).round(2)
-    return level, pl.Series(reasons, dtype=pl.String)
 
 
 def _nullable(values: Array) -> pl.Series:

@@ -86,7 +86,13 @@ def value_by_trees(
         [history.net_spend(seen.customers, seen.origin, seen.origin + days) for seen in closed]
     )
     spent = np.maximum(spent, 0.0)
-    booster = lgb.train(
+    booster = tweedie_trees(rows, spent, seed=seed)
+    return np.asarray(booster.predict(now.features, num_threads=1))
+
+
+def tweedie_trees(rows: Array, spent: Array, *, seed: int) -> lgb.Booster:
+    """Small trees of money, of which most rows have none and few have much."""
+    return lgb.train(
         {
             "objective": "tweedie",
             "tweedie_variance_power": _TWEEDIE_POWER,
@@ -106,4 +112,3 @@ def value_by_trees(
         lgb.Dataset(rows, label=spent),
         num_boost_round=250,
     )
-    return np.asarray(booster.predict(now.features, num_threads=1))

@@ -43,6 +43,7 @@ class HazardModel:
         self._silence = trained.feature_names.index(SILENCE)
         self._booster = _booster(trained)
         self._single = SingleRow(self._booster)
+        self._extension = _extension(trained, self._booster)
         self.digest = digest(dump(trained))
 
     @property
@@ -60,12 +61,22 @@ class HazardModel:
                 `tenant_median_days` of this model. NaN: never visited, result NaN. Not positive:
                 churned already, result 1.
         """
+        return self.predict_with_spread(matrix, days_to_limit)[0]
+
+    def predict_with_spread(self, matrix: Array, days_to_limit: Array) -> tuple[Hazards, Array]:
+        """As `predict`, and how far apart trees and logistic are about 90 days, (n,) in [0, 1].
+
+        Each member alone, after the same calibration. NaN where nobody has visited.
+        """
         self._check(matrix, days_to_limit)
-        per_period = np.zeros((PERIODS, len(matrix)))
+        per_period = np.zeros((3, PERIODS, len(matrix)))
         for start in range(0, len(matrix), _CHUNK_CONTACTS):
             part = slice(start, start + _CHUNK_CONTACTS)
-            per_period[:, part] = self._period_hazards(matrix[part], days_to_limit[part])
-        return Hazards.from_period_hazards(per_period, days_to_limit)
+            per_period[:, :, part] = self._period_hazards(matrix[part], days_to_limit[part])
+        told, trees, logistic = (
+            Hazards.from_period_hazards(each, days_to_limit) for each in per_period
+        )
+        return told, np.abs(trees.hazard_90d - logistic.hazard_90d)
 
     def familiar(self, matrix: Array) -> Array:
         """Share of each row's known features that lie where 98 in 100 training rows lay, (n,).
@@ -118,24 +129,43 @@ class HazardModel:
         return period_rows(matrix, matrix[:, self._silence], days_to_limit)
 
     def _period_hazards(self, matrix: Array, days_to_limit: Array) -> Array:
-        """(4, n): chance to churn in each period for one who enters it."""
-        hazard = np.zeros((PERIODS, len(matrix)))
+        """(3, 4, n): chance to churn in each period for one who enters it.
+
+        By both members, by the trees alone, by the logistic alone.
+        """
+        hazard = np.zeros((3, PERIODS, len(matrix)))
         asked = reachable(days_to_limit) & (days_to_limit > 0)
         rows = self._rows(matrix, days_to_limit)[asked]
         if len(rows):
-            log_odds = self._log_odds(rows)
-            fitted = self.trained.calibration
-            hazard[asked] = sigmoid(fitted.slope * log_odds + fitted.intercept)
+            trees, logistic = self._members(rows)
+            share = self.trained.tree_share
+            fitted, own = self.trained.calibration, self._own(rows)
+            for place, log_odds in enumerate(
+                (share * trees + (1 - share) * logistic, trees, logistic)
+            ):
+                hazard[place][asked] = sigmoid(fitted.slope * log_odds + fitted.intercept + own)
         return hazard
 
+    def _own(self, rows: Array) -> Array:
+        """What the tenant's own trees add to the calibrated log-odds."""
+        if self._extension is None:
+            return np.zeros(len(rows))
+        told = self._extension.predict(rows, raw_score=True, num_threads=self._threads)
+        return np.asarray(told)
+
     def _log_odds(self, rows: Array) -> Array:
-        """Of person-periods, before calibration."""
+        """Of person-periods by both members, before calibration."""
+        trees, logistic = self._members(rows)
+        share = self.trained.tree_share
+        return np.asarray(share * trees + (1 - share) * logistic)
+
+    def _members(self, rows: Array) -> tuple[Array, Array]:
+        """Log-odds of person-periods by the trees and by the logistic, before calibration."""
         if len(rows) <= PERIODS:
             trees = self._single(rows)
         else:
             trees = self._booster.predict(rows, raw_score=True, num_threads=self._threads)
-        share = self.trained.tree_share
-        return np.asarray(share * trees + (1 - share) * self.trained.logistic.log_odds(rows))
+        return np.asarray(trees), self.trained.logistic.log_odds(rows)
 
     def _contributions(self, matrix: Array, days_to_limit: Array) -> Array:
         """(n, f + 4) log-odds."""
@@ -145,11 +175,15 @@ class HazardModel:
         trees = self._booster.predict(flat, pred_contrib=True, num_threads=self._threads)[:, :-1]
         share = self.trained.tree_share
         logistic = self.trained.logistic.contributions(flat)
-        told = (share * trees + (1 - share) * logistic).reshape(shape)
+        told = self.trained.calibration.slope * (share * trees + (1 - share) * logistic)
+        if self._extension is not None:
+            own = self._extension.predict(flat, pred_contrib=True, num_threads=self._threads)
+            told = told + own[:, :-1]
+        told = told.reshape(shape)
         weight = reachable(days_to_limit)[:_EXPLAINED_PERIODS].astype(np.float64)
         weight[-1, weight.sum(axis=0) == 0] = 1.0
         mean = (told * weight[:, :, None]).sum(axis=0) / weight.sum(axis=0)[:, None]
-        return np.asarray(mean * self.trained.calibration.slope)
+        return np.asarray(mean)
 
     def _factors_of(self, points: Array, values: Array, most: int) -> tuple[Factor, ...]:
         kinds = (*self.trained.families, *(PERIOD_FAMILY for _ in PERIOD_COLUMNS))
@@ -172,6 +206,23 @@ class HazardModel:
             text=f"{FAMILY_TEXTS[family]} ({label(name)}: {shown(name, value)})",
             points=round(float(sum(points[column] for column in columns)), 6),
         )
+
+
+def _extension(trained: TrainedModel, beside: Any) -> Any | None:  # noqa: ANN401 - no types
+    """The tenant's own trees on the same columns; None where there are none."""
+    if trained.extension is None:
+        return None
+    try:
+        own = lgb.Booster(model_str=trained.extension)
+    except lgb.basic.LightGBMError as error:
+        raise ModelUnusable(f"LightGBM can't read the stored extension: {error}.") from error
+    if own.num_feature() != beside.num_feature():
+        raise ModelUnusable(
+            f"The stored extension has {own.num_feature()} columns, the booster "
+            f"{beside.num_feature()}.",
+            hint="Train again.",
+        )
+    return own
 
 
 def _booster(trained: TrainedModel) -> Any:  # noqa: ANN401 - LightGBM has no types

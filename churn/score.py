@@ -8,15 +8,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from churn.confidence import Judgement
 from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.feature_rows import Array
 from churn.features import matrix_of
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, Tier, health_scores
+from churn.health import health_scores
 from churn.health_policy import HealthPolicy
 from churn.levels import risk_levels
 from churn.model import HazardModel
 from churn.scorecard import scorecard
+from churn.trial import JUDGED_DAYS, MIN_CHURNED, MIN_ROWS
+from churn.valuation import money
 
 SCORECARD_VERSION = "scorecard-1"
 
@@ -85,6 +88,10 @@ def score(
         judged.hazards,
         _per_row(judged.factors(asked), asked, standing),
         judged.familiar,
+        judged.spread,
+        judged.calibration_error,
+        judged.money,
+        judged.money_method,
     )
     return health_scores(
         features, standing, explained, as_of=as_of, policy=policy, previous=previous
@@ -93,23 +100,40 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    tier: Tier
+    tier: str
     version: str
     hazards: Hazards
     factors: Callable[[NDArray[np.int64]], Sequence[Sequence[Factor]]]
     familiar: Array | None = None
+    spread: Array | None = None
+    calibration_error: float | None = None
+    money: tuple[Array, Array, Array] | None = None
+    money_method: str = "survival"
 
 
 def _by_model(features: pl.DataFrame, standing: Rhythm, model: HazardModel) -> _Judged:
     matrix = matrix_of(features, model.feature_names)
-    hazards = model.predict(matrix, standing.days_to_limit)
+    value, here = model.trained.value, standing.days_to_limit > 0
+    hazards, spread = model.predict_with_spread(matrix, standing.days_to_limit)
     return _Judged(
-        "model",
+        model.trained.tier,
         model.digest,
         hazards,
         lambda rows: model.factors(matrix[rows], standing.days_to_limit[rows]),
         model.familiar(matrix),
+        spread,
+        _calibration_error(model),
+        None if value is None else money(value, features, matrix, hazards, here),
+        "survival" if value is None else value.method,
     )
+
+
+def _calibration_error(model: HazardModel) -> float | None:
+    """At 90 days in the time after the training; None where too few windows closed in it."""
+    told = model.trained.metrics.get("all", {}).get(JUDGED_DAYS)
+    if told is None or told.n < MIN_ROWS or told.n * told.base_rate < MIN_CHURNED:
+        return None
+    return told.ece
 
 
 def _by_scorecard(features: pl.DataFrame, standing: Rhythm) -> _Judged:
@@ -143,11 +167,20 @@ def _per_row(
     for row, of_row in zip(asked, found, strict=True):
         factors[row] = of_row
     for row in np.flatnonzero(standing.days_to_limit <= 0):
-        factors[row] = (_lapsed(standing.silence_days[row], standing.limit_days[row]),)
+        factors[row] = (_lapsed(standing, row),)
     return factors
 
 
-def _lapsed(silence_days: float, limit_days: float) -> Factor:
+def _lapsed(standing: Rhythm, row: np.int64) -> Factor:
+    if standing.by_contract[row]:
+        return Factor(
+            factor="contract",
+            value=float(-standing.days_to_limit[row]),
+            text=f"the contract ended, or could be renewed no more, "
+            f"{-standing.days_to_limit[row]:.0f} days ago",
+            points=None,
+        )
+    silence_days, limit_days = standing.silence_days[row], standing.limit_days[row]
     return Factor(
         factor="silence",
         value=float(silence_days),

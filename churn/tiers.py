@@ -3,13 +3,13 @@
     1 shared    a model of other businesses, on features without money and scale
     2 adjusted  the same, its log-odds straightened by the business's own departures
     3 extended  the same, and the business's own small trees on top of it
-    4 own       a model of the business alone
+    4 model     a model of the business alone
 
 A tier is taken only where the business has enough, and only where it told the last closed origins
 better than the tier below: own data never make it worse. Tier 0, the scorecard, needs none of this.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -24,13 +24,13 @@ from churn.log_features import View
 from churn.log_models import LogHazard, Standing, hazards_of, log_hazard, periods_of, raw
 
 LogOdds = Callable[[Array], Array]
-NAMES = ("scorecard", "shared", "adjusted", "extended", "own")
+NAMES = ("scorecard", "shared", "adjusted", "extended", "model")
 LEAST_EVENTS_TO_ADJUST = 20
 LEAST_TO_EXTEND = (200, 50)  # customers, departures
 LEAST_TO_OWN = (1_000, 50)
 _HELD_OUT = 2
 # In nats a period: less is chance.
-_LEAST_GAIN = 1e-3
+LEAST_GAIN = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +63,29 @@ def tiered(
         seed: of the trees.
     """
     events, customers = _seen(past)
-    permitted = _permitted(customers, events)
+    permitted = permitted_tiers(customers, events)
     learnt = _events(trial)
     if len(permitted) == 1 or learnt < LEAST_EVENTS_TO_ADJUST or len(past) <= _HELD_OUT:
         return TieredHazard(1, {}, shared.log_odds)
     held_out = past[len(trial) : len(trial) + _HELD_OUT]
     rows, event = periods_of(held_out)
     losses = {tier: loss_of(_model(tier, shared, trial, seed)(rows), event) for tier in permitted}
-    best = 1
-    for tier in permitted[1:]:
-        if losses[tier] < losses[best] - _LEAST_GAIN:
-            best = tier
+    best = earned(losses)
     return TieredHazard(best, losses, _model(best, shared, past, seed))
 
 
-def _permitted(customers: int, events: int) -> list[int]:
+def earned(losses: Mapping[int, float]) -> int:
+    """The highest tier that told the held-out rows better than the ones below it."""
+    tiers = sorted(losses)
+    best = tiers[0]
+    for tier in tiers[1:]:
+        if losses[tier] < losses[best] - LEAST_GAIN:
+            best = tier
+    return best
+
+
+def permitted_tiers(customers: int, events: int) -> list[int]:
+    """The tiers that so many customers and departures allow to be tried."""
     tiers = [1]
     if events >= LEAST_EVENTS_TO_ADJUST:
         tiers.append(2)
@@ -113,7 +121,13 @@ def _model(tier: int, shared: LogHazard, past: Sequence[Standing], seed: int) ->
 
     if tier == 2:
         return adjusted
-    booster = lgb.train(
+    booster = own_trees(rows, event, adjusted(rows), seed=seed)
+    return lambda asked: adjusted(asked) + raw(booster, asked)
+
+
+def own_trees(rows: Array, event: NDArray[np.bool_], start: Array, *, seed: int) -> lgb.Booster:
+    """A business's own small trees on top of the log-odds that it starts from."""
+    return lgb.train(
         {
             "objective": "binary",
             "num_leaves": 4,
@@ -129,7 +143,6 @@ def _model(tier: int, shared: LogHazard, past: Sequence[Standing], seed: int) ->
             "seed": seed,
             "verbosity": -1,
         },
-        lgb.Dataset(rows, label=event, init_score=adjusted(rows)),
+        lgb.Dataset(rows, label=event, init_score=start),
         num_boost_round=120,
     )
-    return lambda asked: adjusted(asked) + raw(booster, asked)

@@ -9,26 +9,35 @@ the sigmoid come from a trial: both members, learnt without the calibration orig
 only up to the first of them, are told the calibration origins.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import lightgbm as lgb
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from churn.artifact import Calibration, TrainedModel, library_versions
 from churn.calibrate import MIN_EVENTS, fit_sigmoid
-from churn.definition import HORIZON_DAYS, HORIZONS, ChurnDefinition, rhythm_features
-from churn.design_matrix import period_rows
-from churn.feature_rows import Array
+from churn.definition import ChurnDefinition, rhythm_features
 from churn.features import churn_features, distinct, families, learnable
 from churn.hazard_blend import TREE_SHARE, LogisticMember, tree_share
-from churn.labels import Origins, Outcomes, outcomes, person_periods, rolling_origins, visits_of
-from churn.metrics import Scores, scores
+from churn.labels import Origins
 from churn.model import HazardModel
+from churn.person_rows import (
+    Rows,
+    arrivals_of,
+    departed,
+    history_of,
+    is_closed,
+    measures_of,
+    origins_of,
+    rows_of,
+    span_of,
+    usual_of,
+)
 from churn.snapshots import History, Snapshot, snapshot
+from churn.valuation import valuation
 from engine.errors import TooFewData
 from engine.features.spec import Feature
 
@@ -110,17 +119,20 @@ def train(
         else distinct([*specs, *rhythm_features(definition)])
     )
     settings = settings or BoosterSettings()
-    visits = visits_of(events, definition, as_of)
-    _check_history(visits)
-    span = _span(visits)
-    origins = rolling_origins(*span)
-    history = _history(contacts, events, visits, settings)
+    came = arrivals_of(events, definition, as_of)
+    _check_history(came)
+    span = span_of(came)
+    origins = origins_of(came, definition)
+    history = history_of(
+        contacts, events, definition, as_of, most=settings.most_contacts, seed=settings.seed
+    )
     visits = history.visits
     past = tuple(snapshot(history, origin, definition, chosen) for origin in origins.training)
     _check_churned(past, visits, origins.test)
     study = _Study(
         definition=definition,
         specs=chosen,
+        history=history,
         past=past,
         test=snapshot(history, origins.test, definition, chosen),
         visits=visits,
@@ -130,32 +142,11 @@ def train(
     return _fitted(study, settings)
 
 
-def _history(
-    contacts: pl.DataFrame, events: pl.DataFrame, visits: pl.DataFrame, settings: BoosterSettings
-) -> History:
-    """Contacts that ever came, or a sample of them, and what is known of them."""
-    people = (
-        contacts.select("contact_id", "timezone")
-        .join(visits, on="contact_id", how="semi")
-        .sort("contact_id")
-    )
-    if people.height > settings.most_contacts:
-        chosen = np.random.default_rng(settings.seed).choice(
-            people.height, settings.most_contacts, replace=False
-        )
-        people = people[np.sort(chosen)]
-    known = events.filter(pl.col("occurred_at") <= visits["occurred_at"].max())
-    return History(
-        contacts=people,
-        events=known.join(people, on="contact_id", how="semi"),
-        visits=visits.join(people, on="contact_id", how="semi", maintain_order="left"),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Study:
     definition: ChurnDefinition
     specs: tuple[Feature, ...]
+    history: History
     past: tuple[Snapshot, ...]
     test: Snapshot
     visits: pl.DataFrame
@@ -163,26 +154,18 @@ class _Study:
     span: tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Person-periods as the booster takes them."""
-
-    matrix: Array
-    event: NDArray[np.bool_]
-
-
 def _fitted(study: _Study, settings: BoosterSettings) -> TrainedModel:
     """The members from all origins before the test, their shares and the sigmoid from a trial."""
     until = study.origins.test
-    rows = _rows(study.past, study.visits, until)
-    booster = _booster(rows, settings)
+    rows = rows_of(study.past, study.visits, until)
+    booster = booster_of(rows, settings)
     share, calibration = _trial(study, settings)
     learnt = learnable(study.specs)
     model = TrainedModel(
         booster=booster.model_to_string(),
         logistic=LogisticMember.learn(rows.matrix, rows.event),
         tree_share=share,
-        usual=_usual(rows.matrix[:, : len(learnt)]),
+        usual=usual_of(rows.matrix[:, : len(learnt)]),
         feature_names=tuple(spec.name for spec in learnt),
         families=families(learnt),
         definition=study.definition,
@@ -197,10 +180,23 @@ def _fitted(study: _Study, settings: BoosterSettings) -> TrainedModel:
         metrics={},
         libraries=library_versions(),
     )
-    return replace(model, metrics=_metrics(model, study))
+    scorer = HazardModel(model)
+    return replace(
+        model,
+        metrics=measures_of(scorer, study.test, study.visits, model.data_until),
+        value=valuation(
+            study.history,
+            study.past,
+            study.test,
+            scorer.predict(study.test.features, study.test.days_to_limit),
+            data_until=model.data_until,
+            seed=settings.seed,
+        ),
+    )
 
 
-def _booster(rows: _Rows, settings: BoosterSettings) -> lgb.Booster:
+def booster_of(rows: Rows, settings: BoosterSettings) -> lgb.Booster:
+    """The trees of these rows."""
     return lgb.train(
         settings.parameters(len(rows.event)),
         lgb.Dataset(rows.matrix, label=rows.event),
@@ -219,15 +215,15 @@ def _trial(study: _Study, settings: BoosterSettings) -> tuple[float, Calibration
     if not held_out:
         return TREE_SHARE, Calibration()
     learning = [seen for seen in study.past if seen.origin < held_out[0]]
-    rows = _rows(learning, study.visits, held_out[0])
+    rows = rows_of(learning, study.visits, held_out[0])
     if min(rows.event.sum(), (~rows.event).sum()) < MIN_EVENTS:
         return TREE_SHARE, Calibration()
-    told = _rows(
+    told = rows_of(
         [seen for seen in study.past if seen.origin in held_out], study.visits, study.origins.test
     )
     if not told.event.size:
         return TREE_SHARE, Calibration()
-    booster = _booster(rows, settings)
+    booster = booster_of(rows, settings)
     trees = np.asarray(booster.predict(told.matrix, raw_score=True, num_threads=settings.threads))
     logistic = LogisticMember.learn(rows.matrix, rows.event).log_odds(told.matrix)
     share = tree_share(trees, logistic, told.event)
@@ -236,66 +232,11 @@ def _trial(study: _Study, settings: BoosterSettings) -> tuple[float, Calibration
     return share, fit_sigmoid(share * trees + (1 - share) * logistic, told.event)
 
 
-def _usual(features: Array) -> tuple[tuple[float, float] | None, ...]:
-    found: list[tuple[float, float] | None] = []
-    for column in features.T:
-        known = column[~np.isnan(column)]
-        low, high = np.quantile(known, [0.01, 0.99]) if known.size else (np.nan, np.nan)
-        found.append((float(low), float(high)) if known.size else None)
-    return tuple(found)
-
-
-def _rows(snapshots: Iterable[Snapshot], visits: pl.DataFrame, data_until: datetime) -> _Rows:
-    matrices, events = [], []
-    for seen in snapshots:
-        if seen.origin >= data_until:
-            continue
-        found = _outcomes(seen, visits, data_until)
-        periods = person_periods(found, seen.days_to_limit)
-        rows = period_rows(seen.features, seen.silence_days, seen.days_to_limit)
-        matrices.append(rows[periods.period - 1, periods.row])
-        events.append(periods.event)
-    if not matrices:
-        return _Rows(np.zeros((0, 0)), np.zeros(0, dtype=np.bool_))
-    return _Rows(np.concatenate(matrices), np.concatenate(events))
-
-
-def _outcomes(seen: Snapshot, visits: pl.DataFrame, data_until: datetime) -> Outcomes:
-    return outcomes(seen.contacts, visits, origin=seen.origin, data_until=data_until)
-
-
-def _closed(seen: Snapshot, at: datetime) -> bool:
-    return seen.origin + timedelta(days=HORIZON_DAYS) <= at
-
-
-def _metrics(model: TrainedModel, study: _Study) -> dict[str, dict[int, Scores]]:
-    """Scores at the test origin, whose 120 days the model has not seen."""
-    test = study.test
-    found = _outcomes(test, study.visits, model.data_until)
-    hazards = HazardModel(model).predict(test.features, test.days_to_limit)
-    populations = {"all": np.ones(len(test.regular), dtype=np.bool_), "regular": test.regular}
-    return {
-        name: {
-            days: scores(found.churned_within(days)[rows], hazards.within(days)[rows])
-            for days in HORIZONS
-        }
-        for name, rows in populations.items()
-        if rows.any()
-    }
-
-
-def _span(visits: pl.DataFrame) -> tuple[datetime, datetime]:
-    first, last = visits.select(
-        first=pl.col("occurred_at").min(), last=pl.col("occurred_at").max()
-    ).row(0)
-    return first, last
-
-
 def _check_history(visits: pl.DataFrame) -> None:
     contacts = visits["contact_id"].n_unique()
     days = 0
     if visits.height:
-        first, last = _span(visits)
+        first, last = span_of(visits)
         days = (last - first).days
     if days < MIN_HISTORY_DAYS or contacts < MIN_CONTACTS:
         raise TooFewData(
@@ -307,14 +248,11 @@ def _check_history(visits: pl.DataFrame) -> None:
 
 
 def _check_churned(past: Sequence[Snapshot], visits: pl.DataFrame, until: datetime) -> None:
-    churned: set[str] = set()
-    closed = [seen for seen in past if _closed(seen, until)]
-    for seen in closed:
-        left = _outcomes(seen, visits, until).churned_within(HORIZON_DAYS)
-        churned.update(seen.contacts.filter(left)["contact_id"])
+    churned = departed(past, visits, until)
+    closed = sum(is_closed(seen, until) for seen in past)
     if len(churned) < MIN_CHURNED:
         raise TooFewData(
             f"Too few departures to train a churn model: {len(churned):,} contacts left within "
-            f"{len(closed):,} closed 120-day windows.",
+            f"{closed:,} closed 120-day windows.",
             hint=f"It takes {MIN_CHURNED}; until then the scorecard serves.",
         )

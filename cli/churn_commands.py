@@ -1,4 +1,4 @@
-"""`keepwell churn report | drift | definition …`."""
+"""`keepwell churn report | drift | pool | definition …`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cli.health_settings_commands import Pairs, pairs_of
 from cli.models_commands import By
 from cli.options import AsJson, AsOf, Document, Tenant, moment_of, run_for
 from cli.output import console, errors_told, print_json
@@ -14,6 +13,7 @@ from engine.errors import InvalidInput
 from engine.ids import TenantId
 from services.churn_definition import set_definition, show_definition
 from services.churn_report import churn_report
+from services.pool_churn import set_pooling, show_pooling
 from services.watch_drift import monthly_drift, watch_drift
 from services.wiring import Runtime
 
@@ -99,6 +99,38 @@ def _show(report: Document) -> None:
         console.print(f"  alert: {alert}", markup=False)
 
 
+def pool_command(
+    tenant: Tenant,
+    switch: Annotated[
+        bool | None,
+        typer.Option("--on/--off", help="Lend and borrow from now on, or no more. [default: show]"),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who switches; stands in the audit trail.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show or switch whether models of small businesses are begun on what others have seen."""
+    with errors_told():
+        if switch is not None and not by:
+            raise InvalidInput("Who switches is not said.", hint="Add --by NAME.")
+
+    async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
+        if switch is None:
+            return (await show_pooling(connection, runtime, tenant_id)).as_dict()
+        told = await set_pooling(connection, runtime, tenant_id, on=switch, by=by)
+        return told.as_dict()
+
+    found = run_for(tenant, use)
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"pooling is {'on' if found['on'] else 'off'}; {found['others']} other businesses of "
+        f"{found['industry'] or 'no industry'} lend, "
+        f"{'enough' if found['enough'] else 'too few'} for a model begun on them",
+        markup=False,
+    )
+
+
 def show_definition_command(tenant: Tenant, as_json: AsJson = False) -> None:
     """Show when a contact counts as gone, and which of the values are the tenant's own."""
 
@@ -108,10 +140,22 @@ def show_definition_command(tenant: Tenant, as_json: AsJson = False) -> None:
     _tell(run_for(tenant, use), as_json)
 
 
-def set_definition_command(pairs: Pairs, tenant: Tenant, by: By, as_json: AsJson = False) -> None:
-    """Set values such as interval_factor=2.5; they hold from the next training."""
+def set_definition_command(
+    pairs: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="Values to set, by their names.")
+    ],
+    tenant: Tenant,
+    by: By,
+    as_json: AsJson = False,
+) -> None:
+    """Set values such as interval_factor=2.5 or judged_by=contract; for the next training."""
     with errors_told():
-        changes = pairs_of(pairs)
+        changes: dict[str, str] = {}
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise InvalidInput(f"'{pair}' is not NAME=VALUE.")
+            changes[name.strip()] = value.strip()
 
     async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
         return await set_definition(connection, tenant_id, changes, by=by, at=runtime.clock.now())

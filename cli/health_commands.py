@@ -23,7 +23,7 @@ def train_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
         print_json(result)
         return
     console.print(
-        f"model {result['digest'][:12]} learnt from {result['contacts']:,} contacts "
+        f"{_whose(result)} {result['digest'][:12]} learnt from {result['contacts']:,} contacts "
         f"({result['training_rows']:,} person-periods, {result['training_events']:,} departures) "
         f"up to {result['trained_until']}"
     )
@@ -36,6 +36,12 @@ def train_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
                 f"{name} {value:.3f}" for name, value in told.items() if isinstance(value, float)
             )
             console.print(f"  {group:<8} {days:>3} days  {shown}")
+
+
+def _whose(result: Document) -> str:
+    if not result["lenders"]:
+        return "model"
+    return f"{result['tier']} model, begun on {result['lenders']} other businesses,"
 
 
 def score_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -> None:
@@ -54,6 +60,8 @@ def score_command(tenant: Tenant, as_of: AsOf = None, as_json: AsJson = False) -
         print_json(result)
         return
     console.print(f"{result['contacts']:,} contacts scored as of {result['as_of']}")
+    if result["refused_machines"]:
+        console.print(f"{result['refused_machines']:,} refused machines and are not scored")
     console.print(f"by {result['note']}")
     if set(result["levels"]) == {"unknown"}:
         console.print("nobody was seen in the years before; use --as-of for imported past data")

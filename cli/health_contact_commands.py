@@ -119,6 +119,9 @@ def _show(found: Document, as_json: bool) -> None:
         print_json(found)
         return
     latest = found["latest"]
+    if found["refused_machines"]:
+        console.print("The contact refused machines: it is not scored.")
+        return
     if latest is None:
         console.print("Not scored yet: 'keepwell score' comes first.")
         return

@@ -84,6 +84,7 @@ _churn = group(
     {
         "report": "churn_commands.report_command",
         "drift": "churn_commands.drift_command",
+        "pool": "churn_commands.pool_command",
         "definition": _definition,
     },
 )

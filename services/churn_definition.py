@@ -1,6 +1,8 @@
 """When a contact of a tenant counts as gone: the industry's start values with the tenant's own."""
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +20,12 @@ from store.tenants import get_settings, save_settings
 # what counts as a visit has a setting of its own, `visit_events`
 SETTABLE = tuple(f.name for f in fields(ChurnDefinition) if f.name != "visit_types")
 
+# the others are numbers
+_TEXTS, _TYPES = ("judged_by",), ("holding_types", "ending_types")
+_NOUN_AND_VERB = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+
+Value = float | str | Sequence[str]
+
 
 def tenant_definition(industry: str | None, settings: TenantSettings) -> ChurnDefinition:
     """Return the definition that the next model is trained with, and that the scorecard uses.
@@ -26,7 +34,8 @@ def tenant_definition(industry: str | None, settings: TenantSettings) -> ChurnDe
         InvalidInput: the tenant's own values contradict each other.
     """
     start = industry_definition(industry or "", settings.visit_types)
-    own = {name: value for name, value in settings.churn.items() if name in SETTABLE}
+    own: dict[str, Any] = {n: v for n, v in settings.churn.items() if n in SETTABLE}
+    own |= {name: tuple(own[name]) for name in _TYPES if name in own}
     return replace(start, **own)
 
 
@@ -50,7 +59,7 @@ async def show_definition(
 async def set_definition(
     connection: AsyncConnection,
     tenant_id: TenantId,
-    changes: Mapping[str, float],
+    changes: Mapping[str, Value],
     *,
     by: str,
     at: datetime,
@@ -67,10 +76,35 @@ async def set_definition(
             hint=f"It has {', '.join(SETTABLE)}.",
         )
     stored = await get_settings(connection, tenant_id)
-    whole = {name: int(v) if name == "min_visits" else float(v) for name, v in changes.items()}
+    whole = {name: _checked(name, value) for name, value in changes.items()}
     stored["churn"] = (stored.get("churn") or {}) | whole
     await save_settings(connection, tenant_id, stored)
     shown = await show_definition(connection, tenant_id, at)  # refuses what can't be
     line = AuditLine(by, "set_definition", "churn_definition", str(tenant_id), dict(whole))
     await add_audit(connection, tenant_id, line)
     return shown
+
+
+def _checked(name: str, value: Value) -> float | int | str | list[str]:
+    """The value in the type that its name has; texts may come as one word or several."""
+    if name in _TEXTS:
+        return str(value)
+    if name in _TYPES:
+        told = value.split(",") if isinstance(value, str) else value
+        if not isinstance(told, Sequence):
+            told = [str(told)]
+        types = [each.strip() for each in told if each.strip()]
+        wrong = [each for each in types if not _NOUN_AND_VERB.fullmatch(each)]
+        if wrong:
+            raise InvalidInput(
+                f"{name} names {', '.join(wrong)}, which is no type of event.",
+                hint="Types are noun and verb, e.g. contract.cancelled; several by commas.",
+            )
+        return types
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{name} is a number, not {value!r}.") from error
+    if not math.isfinite(number):
+        raise InvalidInput(f"{name} is a finite number, not {value!r}.")
+    return int(number) if name == "min_visits" else number

@@ -32,7 +32,7 @@ async def known_history(
         told_by=property_types(specs),
         history_days=WHOLE_HISTORY_DAYS,
     )
-    visits = events.filter(events["type"].is_in(definition.visit_types))
+    visits = events.filter(events["type"].is_in(definition.arrival_types))
     newest = visits["occurred_at"].max()
     until = newest if isinstance(newest, datetime) else moment
     return Known(contacts, events, specs, definition, tenant_median_days, until)

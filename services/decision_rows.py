@@ -145,7 +145,7 @@ def decision_rows(
         "policy_state_version": playbook.state_version,
         "policy_data_digest": playbook.policy.digest,
         "libraries": libraries(),
-        "health_tier": "model" if playbook.model is not None else "scorecard",
+        "health_tier": playbook.health_tier,
     }
     trace = CandidateTrace(playbook, evaluated)
     outcomes = _Outcomes(playbook, evaluated)

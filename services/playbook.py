@@ -105,6 +105,11 @@ class Playbook:
     health: HealthPolicy = field(default_factory=HealthPolicy)
 
     @property
+    def health_tier(self) -> str:
+        """Who says how likely contacts are to leave, see `churn.tiers.NAMES`."""
+        return "scorecard" if self.model is None else self.model.trained.tier
+
+    @property
     def household_types(self) -> tuple[str, ...]:
         """Event types that rules look at for other members of an account; empty if none do."""
         return tuple(
@@ -315,7 +320,7 @@ async def _model_of(
         return None, "scorecard: no model has been trained for this tenant"
     found = _models.get(digest)
     if isinstance(found, HazardModel):
-        return found, "model"
+        return found, _tier_note(found)
     stored = await find_model(connection, digest)
     if stored is None:
         return None, f"scorecard: the model {digest[:12]} is not stored any more"
@@ -324,7 +329,14 @@ async def _model_of(
         _check_features(model)
     except ModelUnusable as error:
         return None, f"scorecard: {error.message}"
-    return _models.put(digest, model), "model"
+    return _models.put(digest, model), _tier_note(model)
+
+
+def _tier_note(model: HazardModel) -> str:
+    trained = model.trained
+    if not trained.lenders:
+        return "model"
+    return f"{trained.tier} model, begun on {trained.lenders} other businesses of the industry"
 
 
 def _check_features(model: HazardModel) -> None:

@@ -23,7 +23,12 @@ from services.recommend_actions import recommended_actions
 from services.wiring import Runtime
 from store.decisions import finish_run, start_run
 from store.health_overrides import list_overrides_at
-from store.health_scores import RUN_KIND, list_levels_before, save_health_scores
+from store.health_scores import (
+    RUN_KIND,
+    list_levels_before,
+    list_refusals,
+    save_health_scores,
+)
 from store.profiles import list_contact_ids, list_contacts, list_events
 
 _STORED = (
@@ -36,9 +41,13 @@ _STORED = (
     "payment_behavior_score",
     "communication_responsiveness_score",
     "predicted_ltv",
+    "predicted_ltv_low",
+    "predicted_ltv_high",
+    "ltv_method",
     "predicted_churn_date",
     "churn_date_from",
     "churn_date_to",
+    "churn_date_share",
     "retention_probability",
     "risk_factors",
     "positive_indicators",
@@ -77,12 +86,13 @@ async def score_health(
     """Score all contacts known at `as_of` and store one row each; return a summary.
 
     By the tenant's model where one applies to that moment, else by the scorecard; `tier` and
-    `note` say which and why. All in the caller's transaction: a run that fails changes nothing, and
-    the scores of the run before stay. `on_progress` gets contacts done and the total.
+    `note` say which and why. Who refused machines gets no score. All in the caller's transaction: a
+    run that fails changes nothing, and the scores of the run before stay. `on_progress` gets
+    contacts done and the total.
     """
     moment = checked_as_of(as_of, runtime.clock.now())
     playbook = await playbook_at(connection, tenant_id, moment)
-    everybody = await list_contact_ids(connection, moment)
+    everybody, refused = await _who_may_be_judged(connection, moment)
     run_id = run_id_of(tenant_id, moment, RUN_KIND)
     await start_run(connection, tenant_id, run_id, RUN_KIND, moment)
     told = await _told_before(connection, moment)
@@ -93,14 +103,25 @@ async def score_health(
         written += await save_health_scores(connection, scores)
         levels.update(level or "unknown" for level in scores["churn_risk_level"])
         on_progress(written, everybody.height)
-    await finish_run(connection, run_id, {"contacts": written, **levels})
+    await finish_run(connection, run_id, {"contacts": written, "refused": refused, **levels})
     return {
         "as_of": moment.isoformat(),
         "contacts": written,
-        "tier": "scorecard" if playbook.model is None else "model",
+        "refused_machines": refused,
+        "tier": playbook.health_tier,
         "note": playbook.tier_note,
         "levels": dict(levels.most_common()),
     }
+
+
+async def _who_may_be_judged(
+    connection: AsyncConnection, moment: datetime
+) -> tuple[pl.DataFrame, int]:
+    """The contacts known by then without those who refused machines, and how many refused."""
+    everybody = await list_contact_ids(connection, moment)
+    refusals = await list_refusals(connection, moment)
+    kept = everybody.filter(~pl.col("contact_id").is_in(list(refusals)))
+    return kept, everybody.height - kept.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +163,7 @@ async def _scored(
         .with_columns(
             *(pl.Series(name, [_json(v) for v in scores[name]], dtype=pl.String) for name in _JSON),
             pl.lit(str(playbook.tenant_id)).alias("tenant_id"),
-            pl.lit("scorecard" if playbook.model is None else "model").alias("health_tier"),
+            pl.lit(playbook.health_tier).alias("health_tier"),
             pl.lit(moment).dt.convert_time_zone("UTC").alias("as_of"),
         )
     )
@@ -154,8 +175,13 @@ async def score_one(
     tenant_id: TenantId,
     contact_id: ContactId,
 ) -> None:
-    """Analyse one contact anew at this moment and store the row: something about it was set."""
+    """Analyse one contact anew at this moment and store the row: something about it was set.
+
+    Who refused machines gets no row.
+    """
     moment = runtime.clock.now()
+    if str(contact_id) in await list_refusals(connection, moment):
+        return
     playbook = await playbook_at(connection, tenant_id, moment)
     told = await _told_before(connection, moment)
     scores = await _scored(connection, playbook, moment, [str(contact_id)], told)

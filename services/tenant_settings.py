@@ -51,6 +51,8 @@ class TenantSettings:
         channels: for messages, that are set up; SMS needs a gateway, so it is off by default.
         paused: nothing is sent.
         churn: what the tenant has set of its definition of churn, see `churn_definition`.
+        churn_pool: the tenant lends what it saw of departures to models of its industry's other
+            businesses, and borrows from them; off until somebody switches it on.
         holidays: whose public holidays the tenant keeps, e.g. 'US' or 'US-TX'; None if not set.
         attributes: what rules may read as tenant.<name>.
     """
@@ -63,6 +65,7 @@ class TenantSettings:
     channels: tuple[str, ...] = ("email",)
     paused: bool = False
     churn: Mapping[str, Any] = field(default_factory=dict)
+    churn_pool: bool = False
     holidays: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,6 +84,7 @@ def parse_settings(settings_json: str, *, name: str, industry: str | None) -> Te
         channels=tuple(stored.get("channels", ("email",))),
         paused=bool(stored.get("paused", False)),
         churn=dict(stored.get("churn") or {}),
+        churn_pool=stored.get("churn_pool") is True,
         holidays=stored.get("holidays") or None,
         attributes={**(stored.get("attributes") or {}), "name": name, "industry": industry},
     )

@@ -12,6 +12,8 @@ from churn import artifact
 from churn.artifact import TrainedModel
 from churn.closed_windows import Known, closed_windows, origins_between
 from churn.model import HazardModel
+from churn.person_rows import Rows
+from churn.pooled import borrower_until, train_pooled
 from churn.train import train
 from churn.trial import Trial, compare
 from engine.errors import InvalidInput, ModelUnusable
@@ -19,6 +21,7 @@ from engine.ids import TenantId
 from services.churn_definition import tenant_definition
 from services.closed_history import known_history
 from services.decide import checked_as_of
+from services.pool_churn import borrowed_rows
 from services.tenant_settings import parse_settings
 from services.wiring import Runtime
 from store.audit import AuditLine, add_audit
@@ -45,6 +48,8 @@ async def train_churn(
 ) -> dict[str, Any]:
     """Train on everything known at `as_of` (default now) and let the result challenge the champion.
 
+    Where the tenant pools and three others of its industry lend, the model is of the highest tier
+    that the tenant's own past has earned, see `churn.pooled`; else it is of its own rows alone.
     Both predict the windows after the training, which the challenger has not seen; it takes over if
     it is better there with a stated probability, see `churn.trial`. The returned document holds the
     metrics of that time beside the majority rate, the comparison and the `status` that came of it.
@@ -65,8 +70,22 @@ async def train_churn(
         moment,
         tenant_median_days=definition.usual_interval_days,
     )
+    lent: list[Rows] = []
+    if settings.churn_pool:
+        until = borrower_until(known.events, definition, moment)
+        judged_by = definition.judged_by
+        lent = await borrowed_rows(
+            connection, runtime, tenant_id, versions.industry, until, judged_by
+        )
     # in a thread: a worker goes on sending meanwhile
-    trained = await asyncio.to_thread(train, known.contacts, known.events, definition, as_of=moment)
+    if lent:
+        trained = await asyncio.to_thread(
+            train_pooled, known.contacts, known.events, definition, lent, as_of=moment
+        )
+    else:
+        trained = await asyncio.to_thread(
+            train, known.contacts, known.events, definition, as_of=moment
+        )
     document = artifact.dump(trained)
     digest = artifact.digest(document)
     metrics = {
@@ -103,6 +122,8 @@ async def train_churn(
 def facts_of(trained: TrainedModel) -> dict[str, Any]:
     """Return what describes a model besides its metrics, as plain values."""
     return {
+        "tier": trained.tier,
+        "lenders": trained.lenders,
         "trained_until": trained.trained_until.isoformat(),
         "data_from": trained.data_from.isoformat(),
         "data_until": trained.data_until.isoformat(),
@@ -110,7 +131,21 @@ def facts_of(trained: TrainedModel) -> dict[str, Any]:
         "training_rows": trained.training_rows,
         "training_events": trained.training_events,
         "calibration": asdict(trained.calibration),
+        "value": _value_of(trained),
         "libraries": dict(trained.libraries),
+    }
+
+
+def _value_of(trained: TrainedModel) -> dict[str, Any] | None:
+    """Which method tells money and how right each was on 120 days that none had seen."""
+    value = trained.value
+    if value is None:
+        return None
+    return {
+        "method": value.method,
+        "judged": value.judged,
+        "mean_absolute_error": value.mae,
+        "spearman": value.spearman,
     }
 
 

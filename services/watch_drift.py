@@ -4,13 +4,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from churn.closed_windows import Known, closed_windows, origins_between, population
 from churn.drift import Agreement, Shift, agreements, alerts, shifts
+from churn.labels import RUN_UP_DAYS
 from churn.model import HazardModel
 from engine.ids import TenantId
 from services.closed_history import known_history
@@ -83,9 +85,27 @@ def _compared(
 ) -> tuple[Sequence[Shift], Shift, Sequence[Agreement]]:
     then = population(known, model, model.trained.trained_until)
     now = population(known, model, known.until)
-    inputs = shifts(then, now, model.feature_names)
-    (score,) = shifts(then, now, [SCORE])
+    earlier = _as_long_before(known, model)
+    inputs = shifts(then, now, _filled(known, model), earlier=earlier)
+    (score,) = shifts(then, now, [SCORE], earlier=earlier)
     windows = closed_windows(
         known, {"model": model}, origins_between(model.trained.trained_until, known.until)
     )
     return inputs, score, agreements(windows, "model", HORIZONS)
+
+
+def _as_long_before(known: Known, model: HazardModel) -> pl.DataFrame | None:
+    """The population as long before the training as now is after it; None before all history."""
+    trained = model.trained
+    moment = trained.trained_until - (known.until - trained.trained_until)
+    if moment <= trained.data_from + timedelta(days=RUN_UP_DAYS):
+        return None
+    return population(known, model, moment)
+
+
+def _filled(known: Known, model: HazardModel) -> list[str]:
+    """Inputs whose window the history had filled at the training: the others were still growing."""
+    trained = model.trained
+    history_days = (trained.trained_until - trained.data_from).days
+    windows = {spec.name: spec.window_days or 0 for spec in known.specs}
+    return [name for name in model.feature_names if windows.get(name, 0) <= history_days]

@@ -24,6 +24,15 @@ _OVERRIDE = """
      AND o.expires_at > keepwell.clock()
    ORDER BY o.id DESC LIMIT 1
 """
+# whether the contact of h refused machines at a moment; see services/refuse_machines.py
+_REFUSES = """
+  SELECT 1 FROM (SELECT DISTINCT ON (k.purpose) k.status FROM keepwell.consents k
+                  WHERE k.contact_id = {contact} AND k.channel = 'ai'
+                    AND k.effective_at <= {at}
+                  ORDER BY k.purpose, k.effective_at DESC, k.id DESC) w
+   WHERE w.status = 'revoked'
+"""
+_REFUSES_NOW = _REFUSES.format(contact="h.contact_id", at="keepwell.clock()")
 # everything about one contact's health in one round trip
 _HEALTH = f"""
   SELECT (SELECT true FROM crm_contacts c WHERE c.tenant_id = {THIS_TENANT} AND c.id = :contact),
@@ -36,7 +45,8 @@ _HEALTH = f"""
               FROM customer_health_scores WHERE contact_id = :contact
              ORDER BY as_of DESC NULLS LAST LIMIT {HISTORY_ROWS}) e),
          (SELECT row_to_json(o)::text
-            FROM (SELECT cast(:contact AS uuid) AS contact_id) h, LATERAL ({_OVERRIDE}) o)
+            FROM (SELECT cast(:contact AS uuid) AS contact_id) h, LATERAL ({_OVERRIDE}) o),
+         (SELECT EXISTS ({_REFUSES_NOW}) FROM (SELECT cast(:contact AS uuid) AS contact_id) h)
 """
 
 
@@ -49,12 +59,14 @@ class StoredHealth:
         latest: all columns of the newest row; None before the first.
         history: the newest rows, newest first, less detail.
         override: the one in force; None without.
+        refused: whether the contact refused to be judged by machines.
     """
 
     known: bool
     latest: dict[str, Any] | None
     history: list[dict[str, Any]]
     override: dict[str, Any] | None
+    refused: bool
 
 
 async def save_health_scores(connection: AsyncConnection, scores: pl.DataFrame) -> int:
@@ -89,13 +101,25 @@ async def save_health_scores(connection: AsyncConnection, scores: pl.DataFrame) 
 async def get_stored_health(connection: AsyncConnection, contact_id: ContactId) -> StoredHealth:
     """Return what is stored of a contact's health."""
     row = await find_row(connection, _HEALTH, {"contact": contact_id})
-    known, latest, history, override = row or (None, None, None, None)
+    known, latest, history, override, refused = row or (None, None, None, None, None)
     return StoredHealth(
         bool(known),
         None if latest is None else orjson.loads(latest),
         [] if history is None else orjson.loads(history),
         None if override is None else orjson.loads(override),
+        bool(refused),
     )
+
+
+async def list_refusals(connection: AsyncConnection, as_of: datetime) -> set[str]:
+    """Return who had refused, by a moment, to be judged by machines."""
+    query = """SELECT DISTINCT contact_id::text FROM (
+                 SELECT DISTINCT ON (contact_id, purpose) contact_id, status
+                   FROM keepwell.consents WHERE channel = 'ai' AND effective_at <= {as_of}
+                  ORDER BY contact_id, purpose, effective_at DESC, id DESC) w
+                WHERE status = 'revoked'"""
+    found = await read_frame(connection, query, {"contact_id": pl.String}, as_of=as_of)
+    return set(found["contact_id"])
 
 
 async def list_health_scores(
@@ -189,6 +213,7 @@ async def list_risk_page(connection: AsyncConnection, page: RiskPage) -> list[di
             f"SELECT row_to_json(h)::text, row_to_json(o)::text, {level} "
             f"FROM customer_health_scores h LEFT JOIN LATERAL ({_OVERRIDE}) o ON true "
             f"WHERE h.as_of = :as_of AND h.hazard_90d >= :least {left} {after} {levels} "
+            f"AND NOT EXISTS ({_REFUSES_NOW}) "
             "ORDER BY h.hazard_90d DESC, h.contact_id LIMIT :limit"
         ),
         {

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 import orjson
 import pytest
@@ -36,6 +36,7 @@ from services.wiring import Runtime
 from store.database import Database
 from store.health_overrides import NewOverride
 from store.health_scores import list_health_scores
+from tests.factories.past_visits import store_visits
 from tests.factories.practice import Practice, forget_playbooks, open_practice
 from tests.unit.churn.small_business import make_business
 
@@ -55,23 +56,7 @@ async def history(servers: EmbeddedServers, tmp_path_factory) -> AsyncIterator[P
     business = make_business()
     opened = await open_practice(runtime, servers.socket_dir)
     practice = opened.at(business.until + DAY)
-    ids = {c: uuid5(NAMESPACE_OID, c) for c in business.contacts["contact_id"]}
-    async with practice.transaction() as connection:
-        raw = (await connection.get_raw_connection()).driver_connection
-        async with raw.cursor() as cursor:
-            await cursor.executemany(
-                "INSERT INTO crm_contacts (id, tenant_id, last_name, email, timezone, created_at) "
-                "VALUES (%s, %s, %s, %s, 'Europe/London', '2023-01-01')",
-                [(i, opened.tenant_id, c, f"{i.hex}@example.com") for c, i in ids.items()],
-            )
-            await cursor.executemany(
-                "INSERT INTO keepwell.events (tenant_id, source, external_id, contact_id, type, "
-                "occurred_at, known_at, amount_cents) VALUES (%s, 'test', %s, %s, %s, %s, %s, %s)",
-                [
-                    (opened.tenant_id, str(n), ids[who], kind, at, at, amount)
-                    for n, (who, kind, at, amount, _, _) in enumerate(business.events.iter_rows())
-                ],
-            )
+    await store_visits(practice, business)
     yield practice
     for pool in (runtime.database, opened.database, practice.database):
         await pool.close()

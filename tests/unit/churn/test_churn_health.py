@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.artifact import TrainedModel
+from churn.confidence import Judgement
 from churn.definition import ChurnDefinition, Rhythm, rhythm
 from churn.features import churn_features, shown
 from churn.hazards import Factor, Hazards
-from churn.health import Judgement, health_scores
+from churn.health import health_scores
 from churn.health_policy import PARTS, HealthPolicy
 from churn.levels import cut_for_precision, cut_for_recall, risk_levels
 from churn.model import HazardModel

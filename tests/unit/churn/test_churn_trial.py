@@ -166,3 +166,22 @@ def test_the_page_needs_nothing_from_elsewhere_and_names_are_escaped():
     assert page.count("<circle") == 10
     assert "src=" not in page
     assert "url(" not in page
+
+
+def test_a_clock_that_runs_on_is_no_news_and_a_jump_is():
+    rng = np.random.default_rng(6)
+
+    def tenure(days: float) -> pl.DataFrame:
+        told = rng.gamma(4.0, 60.0, 2_000) + days
+        return pl.DataFrame({"days_since_first_visit": told, "spend_365d_cents": told})
+
+    earlier, then, now = tenure(0), tenure(120), tenure(240)
+    both = ["days_since_first_visit", "spend_365d_cents"]
+    found = shifts(then, now, both, earlier=earlier)
+    assert all(each.psi is not None and each.psi >= 0.25 for each in found)
+    assert alerts(found, None, []) == []
+    # without a time before it, only what does not run on by itself is told
+    (told,) = alerts(shifts(then, now, both), None, [])
+    assert told.startswith("spend")
+    # and a jump beyond what was usual is told
+    assert len(alerts(shifts(then, tenure(900), both, earlier=earlier), None, [])) == 2
