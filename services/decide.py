@@ -26,6 +26,7 @@ from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
 from services.profiles import Address, Part, decision_inputs, profiles_in_parts
 from services.promise_send import Promise, promise_send
+from services.uncollected import uncollected
 from services.wiring import Runtime
 from store.decisions import add_decision, add_decisions, finish_run, start_run
 from store.profiles import get_contact_id
@@ -122,10 +123,12 @@ async def decide_part(
         evaluated = evaluate(playbook, profiles, tables, as_of=as_of)
         return decision_rows(playbook, evaluated, as_of=as_of, trigger="run", run_id=id_told)
 
-    recorded = decide_together(playbook, part, decided)
-    if run_id is None or not recorded:
-        return DecidedPart(recorded, {})
-    await add_decisions(connection, decision_frame(recorded), candidate_frame(recorded))
+    with uncollected():
+        recorded = decide_together(playbook, part, decided)
+        if run_id is None or not recorded:
+            return DecidedPart(recorded, {})
+        frames = decision_frame(recorded), candidate_frame(recorded)
+    await add_decisions(connection, *frames)
     promises = {}
     for each in recorded:
         if each.action is not None:
