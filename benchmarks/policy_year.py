@@ -79,7 +79,7 @@ _HOURS = (2.5, 6.0, 9.5)  # after the run of the morning: the last is evening in
 
 
 FAULTS: dict[str, Callable[[int], bool]] = {
-    "killed_workers": lambda day: day % 7 == 2,  # within the call to the provider
+    "killed_workers": lambda day: day % 7 in (0, 1),  # within the call to the provider
     "days_without_provider": lambda day: day % 14 == 6,
     "clock_jumps": lambda day: day % 45 == 20,  # a day ahead, and back the day after
     "rival_runs": lambda day: day % 3 == 1,  # two processes decide for everybody at once
@@ -213,12 +213,13 @@ class _Day:
     async def _deliver(self, morning: datetime) -> None:
         sender = FaultySender(self.rng, down=self._strikes("days_without_provider"))
         channels = Channels({"email": sender, "sms": sender}, TERMS)
+        killed = False  # at the first round of the day that finds anything due
         for hours in _HOURS:
             later = _at(self.runtime, morning + timedelta(hours=hours))
             if self.rng.random() < _REVOKED * len(self.people):
                 await self._revoke(later)
-            if hours == _HOURS[0] and FAULTS["killed_workers"](self.number):
-                self.happened["killed_workers"] += await asyncio.to_thread(
+            if not killed and FAULTS["killed_workers"](self.number):
+                killed = await asyncio.to_thread(
                     kill_a_worker, later.database_url, later.clock.offset, self.year.tenant_id
                 )
             # two workers at once
@@ -229,6 +230,7 @@ class _Day:
                 )
             )
             await later.database.close()
+        self.happened["killed_workers"] += killed
         self.happened["accepted_by_provider"] += sender.accepted.total()
 
     async def _revoke(self, runtime: Runtime) -> None:
