@@ -13,8 +13,8 @@ from engine.ids import TenantId
 from services.manage_keys import create_key
 from services.wiring import Runtime
 
-RATES = (25, 50, 100, 200)  # events a second
-SECONDS = 5.0
+RATES = (50, 100, 200)  # events a second
+SECONDS = 4.0
 CONNECTIONS = 32
 KIND = "appointment.no_show"  # rules wait for it: each of them is decided about
 BAR_SECONDS, BAR_RATE = 1.0, 200
