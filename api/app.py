@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api.errors import add_error_handlers
 from api.guard import Guard
@@ -28,7 +28,7 @@ from api.routes import (
 from api.trial_slots import TrialSlots
 from services.wiring import Runtime
 
-ROUTERS = (
+ROUTERS: tuple[APIRouter, ...] = (
     decisions.router,
     events.router,
     contacts.router,

@@ -37,7 +37,7 @@ AREAS: Mapping[str, Measure | None] = {
     "send": _of("send"),
     "import": _of("import_lines"),
     "trials": _of("trials"),
-    "journey": None,
+    "journey": _of("event_chain"),
 }
 
 

@@ -27,6 +27,7 @@ class Load:
     Attributes:
         rate: requests per second at fixed times; None: as fast as they are answered.
         first: position of the first path; later runs go on where earlier ones ended.
+        bodies: JSON, one per path; none: a small one for each.
     """
 
     method: str
@@ -35,27 +36,41 @@ class Load:
     connections: int
     rate: float | None = None
     first: int = 0
+    bodies: Sequence[str] = ()
 
 
 @contextmanager
 def serving(runtime: Runtime) -> Iterator[int]:
-    """Start the API without its worker on the runtime's servers and clock; yield its port."""
+    """Start the API without its worker on the runtime's servers and clock; yield its port.
+
+    It has one route more, `benchmarks/row_server.py`.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "cli.main", "serve", "--no-worker", "--port", str(port)]
+    serve = ["benchmarks.row_server", "serve", "--no-worker", "--port", str(port)]
+    with running(runtime, serve, "serve") as (server, log):
+        _wait_ready(server, port, log)
+        yield port
+
+
+@contextmanager
+def running(
+    runtime: Runtime, module: Sequence[str], name: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """Run a module with arguments on the runtime's servers and clock; yield process and log."""
     environment = os.environ | {
         "KEEPWELL_HOME": str(runtime.settings.home),
         "KEEPWELL_CLOCK": runtime.clock.now().isoformat(),
     }
-    log = runtime.settings.home / "serve.log"
+    log = runtime.settings.home / f"{name}.log"
+    command = [sys.executable, "-m", *module]
     with log.open("wb") as told:
-        server = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=told, stderr=told)
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=told, stderr=told)
     try:
-        _wait_ready(server, port, log)
-        yield port
+        yield process, log
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def _wait_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
@@ -84,6 +99,7 @@ def loaded(port: int, key: str, load: Load) -> dict[str, Any]:
         "method": load.method,
         "paths": list(load.paths),
         "headers": {"authorization": f"Bearer {key}"},
+        "bodies": list(load.bodies),
     }
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.http_load"],

@@ -3,7 +3,7 @@
 Reads one plan as JSON from stdin, writes one result as JSON to stdout:
 
     {"port": 8000, "connections": 8, "seconds": 3, "rate": null, "first": 0,
-     "method": "GET", "paths": ["/v1/…"], "headers": {"authorization": "…"}}
+     "method": "GET", "paths": ["/v1/…"], "headers": {"authorization": "…"}, "bodies": []}
 
 Without a rate each connection sends its next request when the last is answered (closed loop):
 what the server can do. With one, requests start at fixed times whatever became of the others
@@ -40,14 +40,22 @@ class Result:
         self.acted += b'"status":"promised"' in body
 
 
-def requests_of(method: str, paths: Sequence[str], headers: Mapping[str, str]) -> list[bytes]:
-    """Return whole requests as bytes; a POST carries a small JSON body."""
-    body = BODY if method == "POST" else b""
+def requests_of(
+    method: str, paths: Sequence[str], headers: Mapping[str, str], bodies: Sequence[str] = ()
+) -> list[bytes]:
+    """Return whole requests as bytes; a POST carries its path's body, or a small one."""
+    if method != "POST":
+        return [_request(method, path, headers, b"") for path in paths]
+    told = [body.encode() for body in bodies] or [BODY] * len(paths)
+    return [_request(method, path, headers, body) for path, body in zip(paths, told, strict=True)]
+
+
+def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     lines = {"host": HOST, **headers}
     if body:
         lines |= {"content-type": "application/json", "content-length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return [f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body for path in paths]
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 class Connection:
@@ -112,7 +120,7 @@ async def open_loop(plan: Mapping[str, Any], requests: Sequence[bytes]) -> Resul
 
 async def run(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out a plan; return what came of it as plain values."""
-    requests = requests_of(plan["method"], plan["paths"], plan["headers"])
+    requests = requests_of(plan["method"], plan["paths"], plan["headers"], plan.get("bodies", ()))
     began = time.perf_counter()
     result = await (closed_loop if plan["rate"] is None else open_loop)(plan, requests)
     seconds = time.perf_counter() - began

@@ -36,6 +36,8 @@ from store.upgrade import upgrade
 T = TypeVar("T")
 
 SEED = 20260301
+# copies of contacts have ids all over the range, in order, as the partitions of a run have them
+_SPREAD = 3_800  # 2**32 for a little over 1.1 million
 PATIENTS = 6_000  # about as many as are asked about: a second decision on a day costs less
 # Everybody has agreed to marketing, so that four in ten decisions end in a message: deciding to do
 # nothing is the cheaper half of the work.
@@ -76,7 +78,10 @@ class Everybody:
     def times(self, n: int, *, first: int = 0) -> "Everybody":
         """Return n contacts: these over and over, each with an id of its own, from `first` on."""
         whole = -(-n // len(self.profiles))
-        ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(first, first + n)]
+        ids = [
+            f"{_SPREAD * number % 2**32:08x}-0000-4000-8000-{number:012x}"
+            for number in range(first, first + n)
+        ]
         profiles = [
             replace(self.profiles[number % len(self.profiles)], contact_id=each)
             for number, each in enumerate(ids)

@@ -6,7 +6,7 @@ contact.
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -139,6 +139,12 @@ class Profile:
     def days_since(self, rule: str, subject: str = CONTACT) -> float:
         """Days since the rule last contacted this contact about the subject; NaN if never."""
         return self.last_sent_days.get(cooldown_key(rule, subject), float("nan"))
+
+
+def without_budget(profile: Profile, budget: str) -> Profile:
+    """The same contact, told that others have used up the budget."""
+    left = {**profile.standing.budget_left, budget: 0}
+    return replace(profile, standing=replace(profile.standing, budget_left=left))
 
 
 def cooldown_key(rule: str, subject: str) -> str:

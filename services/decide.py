@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import InvalidInput
 from engine.features.tables import FeatureTables
-from engine.ids import TenantId
-from engine.profile import Profile
+from engine.ids import ContactId, TenantId
+from engine.policy.terms import gives_of
+from engine.profile import Profile, without_budget
 from rules.document import DUE, NIGHTLY
 from services.decide_together import decide_together
 from services.decision_document import decision_document
@@ -26,6 +27,9 @@ from services.evaluate import evaluate
 from services.playbook import Playbook, playbook_at
 from services.profiles import Address, Part, decision_inputs, profiles_in_parts
 from services.promise_send import Promise, promise_send
+from services.queue_send import OUT_OF_BUDGET
+from services.redecide import redecide
+from services.uncollected import uncollected
 from services.wiring import Runtime
 from store.decisions import add_decision, add_decisions, finish_run, start_run
 from store.profiles import get_contact_id
@@ -50,7 +54,8 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     `contact` is our id or 'external:<id>'. `as_of` (aware) defaults to now; a past moment is
     decided with what was known then; only the contact's own row (addresses, flags, attributes) has
     no history in the CRM and counts as it is today. Deciding the same moment again gives the same
-    decision and stores nothing new. A dry run stores nothing and promises nothing.
+    decision and stores nothing new. A dry run stores nothing and promises nothing. Where others
+    have used up a budget since it was read, the contact is decided for again, without it.
 
     Raises:
         ContactNotFound: unknown, or another tenant's.
@@ -59,13 +64,41 @@ async def decide_contact(  # noqa: PLR0913 - what a request carries
     moment = checked_as_of(as_of, runtime.clock.now())
     contact_id = await get_contact_id(connection, contact)
     playbook, profile, address = await decision_inputs(connection, tenant_id, contact_id, moment)
-    evaluated = evaluate(playbook, [profile], None, as_of=moment, trigger=rule_trigger(trigger))
-    recorded = decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
-    promise = Promise(status="dry_run")
-    if not dry_run:
-        await add_decision(connection, recorded.row, recorded.candidates)
-        promise = await promise_send(connection, runtime, playbook, recorded, address)
+
+    def decided(known: Profile) -> Recorded:
+        evaluated = evaluate(playbook, [known], None, as_of=moment, trigger=rule_trigger(trigger))
+        return decision_rows(playbook, evaluated, as_of=moment, trigger=trigger, run_id=None)[0]
+
+    recorded, promise = decided(profile), Promise(status="dry_run")
+    while not dry_run:
+        promise = await _kept(connection, runtime, playbook, recorded, address)
+        gift = None if recorded.action is None else gives_of(playbook.policy, recorded.action)
+        if gift is None or promise.status != OUT_OF_BUDGET:
+            break
+        profile = without_budget(profile, gift[0])
+        recorded = decided(profile)  # without another budget each time, so this ends
     return decision_document(recorded.row, recorded.candidates, promise)
+
+
+async def _kept(
+    connection: AsyncConnection,
+    runtime: Runtime,
+    playbook: Playbook,
+    recorded: Recorded,
+    address: Address,
+) -> Promise:
+    """Store a decision and promise its message; neither, if the budget that pays has run out."""
+    if recorded.action is None or gives_of(playbook.policy, recorded.action) is None:
+        await add_decision(connection, recorded.row, recorded.candidates)
+        return await promise_send(connection, runtime, playbook, recorded, address)
+    savepoint = await connection.begin_nested()
+    await add_decision(connection, recorded.row, recorded.candidates)
+    promise = await promise_send(connection, runtime, playbook, recorded, address)
+    if promise.status == OUT_OF_BUDGET:
+        await savepoint.rollback()
+    else:
+        await savepoint.commit()
+    return promise
 
 
 async def decide_tenant(
@@ -122,17 +155,25 @@ async def decide_part(
         evaluated = evaluate(playbook, profiles, tables, as_of=as_of)
         return decision_rows(playbook, evaluated, as_of=as_of, trigger="run", run_id=id_told)
 
-    recorded = decide_together(playbook, part, decided)
-    if run_id is None or not recorded:
-        return DecidedPart(recorded, {})
-    await add_decisions(connection, decision_frame(recorded), candidate_frame(recorded))
+    with uncollected():
+        recorded = decide_together(playbook, part, decided)
+        if run_id is None or not recorded:
+            return DecidedPart(recorded, {})
+        frames = decision_frame(recorded), candidate_frame(recorded)
+    await add_decisions(connection, *frames)
     promises = {}
     for each in recorded:
         if each.action is not None:
             address: Address = part.addresses[each.row["contact_id"]]
-            promises[each.row["id"]] = await promise_send(
-                connection, runtime, playbook, each, address, draft=False
-            )
+            promise = await promise_send(connection, runtime, playbook, each, address, draft=False)
+            promises[each.row["id"]] = promise
+            if promise.status == OUT_OF_BUDGET:  # another partition was faster
+                await redecide(
+                    connection,
+                    playbook.tenant_id,
+                    ContactId(UUID(each.row["contact_id"])),
+                    at=as_of,
+                )
     return DecidedPart(recorded, promises)
 
 

@@ -14,7 +14,7 @@ from engine.columns import Bools, Ints
 from engine.features.tables import FeatureTables
 from engine.policy.sharing import Choices, beyond_budget, carriers
 from engine.policy.terms import gives_of
-from engine.profile import Profile
+from engine.profile import Profile, without_budget
 from services.decision_rows import Recorded
 from services.playbook import Playbook
 from services.profiles import Part
@@ -88,8 +88,7 @@ def _told(
         if late[row]:
             spent = gives_of(playbook.policy, action)
             assert spent is not None  # noqa: S101 - it gives something away
-            left = {**profile.standing.budget_left, spent[0]: 0}
-            profile = replace(profile, standing=replace(profile.standing, budget_left=left))
+            profile = without_budget(profile, spent[0])
         if everything:
             profile = replace(profile, reach=())
         told[place] = profile

@@ -6,6 +6,8 @@ from engine.ids import TenantId
 from store.budgets import Gift, release, reserve
 from store.sends import NewSend, add_send_and_wake, has_send
 
+OUT_OF_BUDGET = "budget_exhausted"
+
 
 async def queue_send(
     connection: AsyncConnection, tenant_id: TenantId, send: NewSend, gift: Gift | None
@@ -15,7 +17,7 @@ async def queue_send(
     Returns 'promised', 'budget_exhausted' or 'duplicate'; nothing is reserved for the last two.
     """
     if gift is not None and not await reserve(connection, tenant_id, gift):
-        return "budget_exhausted"
+        return OUT_OF_BUDGET
     if await add_send_and_wake(connection, tenant_id, send):
         return "promised"
     # this very message may be in the outbox from before; then its reservation stays

@@ -73,7 +73,7 @@ async def add_decisions(
     ):
         if unsorted.is_empty():
             continue
-        # ids are hashes: in their order the pages of the index are visited once each
+        # in the order of ids the pages of the index are visited once each
         frame = unsorted.sort(key)
         await connection.execute(text(f"DROP TABLE IF EXISTS pg_temp.{name}"))
         await connection.execute(

@@ -14,6 +14,9 @@ from engine.features.contact_history import History, HistoryEvent, Moment, momen
 from engine.features.spec import Feature, Scalar, SubjectKind
 
 _MEMBERSHIP = "attribute account_id"
+# Of each kind the newest so many of a contact are looked at: more are an import gone wrong, and
+# each is a row of the profile and a candidate per rule, of which a decision keeps 32,767.
+MOST_SUBJECTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ def subjects_of(
 ) -> list[SubjectRow]:
     """The contact's open subjects, sorted by kind and subject, with the specs of their scope.
 
+    Of each kind the MOST_SUBJECTS that were opened last; of those opened at once the first by name.
+
     Arguments are those of `contact.features_of`; `attributes` are the contact's own, in which
     the interval of a recall may stand. Events of other members of the account are left out.
     """
@@ -49,17 +54,24 @@ def subjects_of(
     rows = []
     for kind in kinds:
         wanted = [spec for spec in specs if spec.scope == kind.name]
-        for subject, own in by_subject.items():
-            if subject.startswith(f"{kind.name}:") and _is_open(kind, own):
-                history = History(moments, attributes or {}, own=own)
-                rows.append(SubjectRow(kind.name, subject, values_of(history, wanted)))
+        opened = [
+            (at, subject)
+            for subject, own in by_subject.items()
+            if subject.startswith(f"{kind.name}:") and (at := _opened(kind, own)) is not None
+        ]
+        for _, subject in sorted(opened, key=lambda each: (-each[0], each[1]))[:MOST_SUBJECTS]:
+            history = History(moments, attributes or {}, own=by_subject[subject])
+            rows.append(SubjectRow(kind.name, subject, values_of(history, wanted)))
     return sorted(rows, key=lambda row: (row.kind, row.subject))
 
 
-def _is_open(kind: SubjectKind, moments: Sequence[Moment]) -> bool:
+def _opened(kind: SubjectKind, moments: Sequence[Moment]) -> int | None:
+    """When it was opened last, microseconds; None if it is not open."""
     opened = [moment.instant for moment in moments if moment.event.type in kind.opened_by]
     closed = [moment.instant for moment in moments if moment.event.type in kind.closed_by]
-    return bool(opened) and (not closed or max(closed) < max(opened))
+    if not opened or (closed and max(closed) >= max(opened)):
+        return None
+    return max(opened)
 
 
 def subject_columns(
@@ -72,8 +84,9 @@ def subject_columns(
 ) -> dict[str, pl.DataFrame]:
     """Per kind one row for each open subject: contact_id, subject, one column per spec of it.
 
-    Rows stand in the order of `contacts`, then by subject. Arguments are those of
-    `columns.feature_columns`; where contacts have moments of their own, as_of is a column too.
+    Rows stand in the order of `contacts`, then by subject, of each contact those of `subjects_of`.
+    Arguments are those of `columns.feature_columns`; where contacts have moments of their own,
+    as_of is a column too.
     """
     people, clocks = people_of(contacts, as_of)
     return tables_of(people, past_of(people, clocks, events), clocks, kinds, specs, contacts)
@@ -115,6 +128,9 @@ def _open_subjects(kind: SubjectKind, about: pl.DataFrame) -> pl.DataFrame:
             pl.col("opened").is_not_null(),
             (pl.col("closed") < pl.col("opened")).fill_null(value=True),
         )
+        .sort("row", "opened", "subject", descending=[False, True, False])
+        .group_by("row", maintain_order=True)
+        .head(MOST_SUBJECTS)
         .select("row", "subject")
         .sort("row", "subject")
     )

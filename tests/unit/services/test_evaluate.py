@@ -1,5 +1,7 @@
 """A contact gets the same decision alone, by durable-rules, and in a batch, by columns."""
 
+from uuid import UUID
+
 import numpy as np
 import orjson
 import pytest
@@ -192,3 +194,14 @@ def test_the_frame_of_features_is_not_changed_by_a_decision(plain, people):
     before = tables.contacts.clone()
     evaluate(plain, profiles, tables, as_of=NOON)
     assert tables.contacts.equals(before)
+
+
+def test_ids_of_a_run_begin_with_its_moment_and_lie_in_the_order_of_contacts(plain, people):
+    recorded = together(plain, people)
+    ids = [UUID(each.row["id"]) for each in recorded]
+    assert {each.version for each in ids} == {8}
+    assert {each.int >> 80 for each in ids} == {int(NOON.timestamp() * 1000)}
+    by_id = sorted(recorded, key=lambda each: each.row["id"])
+    beginnings = [each.row["contact_id"][:3] for each in by_id]
+    assert beginnings == sorted(beginnings)
+    assert len(set(ids)) == len(people)
