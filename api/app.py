@@ -12,6 +12,7 @@ from api.openapi import add_openapi
 from api.rate_limit import RateLimit
 from api.routes import (
     approvals,
+    campaigns,
     contacts,
     decisions,
     events,
@@ -38,6 +39,7 @@ ROUTERS = (
     policy.router,
     approvals.router,
     plan.router,
+    campaigns.router,
     rule_tools.router,
     rule_trials.router,
     unsubscribe.router,

@@ -36,6 +36,9 @@ _CONTACT_COLUMNS = """
   EXISTS (SELECT FROM crm_campaign_memberships m
            WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id
              AND m.status = 'unsubscribed') AS unsubscribed,
+  (SELECT string_agg(m.campaign_id::text, chr(10) ORDER BY m.campaign_id)
+     FROM crm_campaign_memberships m
+    WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id AND m.status = 'active') AS campaigns,
   coalesce(c.custom_fields, '{}')::text AS custom_fields,
   (SELECT json_build_object('name', a.name, 'industry', a.industry, 'city', a.city,
             'business_type', a.business_type, 'state', a.state, 'postal_code', a.postal_code,
@@ -210,6 +213,7 @@ async def list_contacts(
         "department": pl.String,
         "lead_source": pl.String,
         "unsubscribed": pl.String,
+        "campaigns": pl.String,
         "custom_fields": pl.String,
         "account": pl.String,
         "journey_stage": pl.String,
