@@ -52,7 +52,9 @@ _CONTACT_COLUMNS = """
   (SELECT h.overall_health_score FROM customer_health_scores h
     WHERE h.tenant_id = c.tenant_id AND h.contact_id = c.id
       AND h.as_of <= :as_of - interval '14 days' AND h.as_of > :as_of - interval '28 days'
-    ORDER BY h.as_of DESC LIMIT 1) AS score_14d_ago
+    ORDER BY h.as_of DESC LIMIT 1) AS score_14d_ago,
+  (SELECT g.number FROM keepwell.group_draws g
+    WHERE g.tenant_id = c.tenant_id AND g.contact_id = c.id AND g.drawn_at <= :as_of) AS drawn
 """
 # a send with what its cooldown is counted by
 _SENDS = """
@@ -218,6 +220,7 @@ async def list_contacts(
         "account": pl.String,
         "journey_stage": pl.String,
         "score_14d_ago": pl.Int64,
+        "drawn": pl.Float64,
     }
     columns = _CONTACT_COLUMNS.replace("'{}'", "'{{}}'").replace(":as_of", "{moment}")
     query = f"""SELECT {columns} FROM crm_contacts c

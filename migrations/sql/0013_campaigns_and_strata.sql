@@ -35,6 +35,15 @@ CREATE TABLE keepwell.group_draws (
   PRIMARY KEY (tenant_id, contact_id)
 );
 
+-- Violations of the policy that audits have found; who answers for the tenant is told of each once.
+CREATE TABLE keepwell.audit_findings (
+  tenant_id uuid NOT NULL,
+  kind text NOT NULL,
+  id text NOT NULL,
+  found_at timestamptz NOT NULL DEFAULT keepwell.clock(),
+  PRIMARY KEY (tenant_id, kind, id)
+);
+
 CREATE INDEX sends_of_action ON keepwell.sends (tenant_id, action);
 CREATE UNIQUE INDEX keepwell_journey_stage_once
   ON customer_journey_stages (tenant_id, industry, stage_name) WHERE tenant_id IS NOT NULL

@@ -10,7 +10,7 @@ revision = "0013"
 down_revision = "0012"
 
 SQL = Path(__file__).parent.parent / "sql" / "0013_campaigns_and_strata.sql"
-FIXED = ("message_texts", "group_draws")  # inserted and read, never changed
+FIXED = ("message_texts", "group_draws", "audit_findings")  # inserted and read, never changed
 
 
 def upgrade() -> None:

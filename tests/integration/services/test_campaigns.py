@@ -87,7 +87,7 @@ async def test_a_campaign_competes_under_the_same_policy_and_its_decision_replay
     forget_playbooks()
     own_texts._known.clear()
     replayed = await practice.replay(decision["id"])
-    assert replayed["identical"], replayed
+    assert replayed["verdict"] == "identical", replayed
 
 
 async def test_a_campaign_with_a_fault_says_what_and_hinders_no_other(practice):
