@@ -13,6 +13,7 @@ from api.rate_limit import RateLimit
 from api.routes import (
     approvals,
     campaigns,
+    consent,
     contacts,
     decisions,
     events,
@@ -33,6 +34,7 @@ ROUTERS = (
     decisions.router,
     events.router,
     contacts.router,
+    consent.router,
     health.router,
     rules.router,
     experiments.router,

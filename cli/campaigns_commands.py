@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 from rich.table import Table
@@ -10,29 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.options import AsJson, Document, Tenant, run_for
 from cli.output import console, errors_told, print_json
-from engine.errors import InvalidInput
 from engine.ids import TenantId
 from rules.source import read_text
 from services.campaign_file import campaign_in
 from services.count_campaigns import count_campaigns
 from services.set_campaign import add_new_campaign, set_campaign
-from services.show_campaigns import show_campaign, show_campaigns
+from services.show_campaigns import campaign_named, show_campaign, show_campaigns
 from services.take_in_campaigns import take_in_campaigns
 from services.wiring import Runtime
 
 campaigns = typer.Typer(no_args_is_help=True, help="Campaigns of the CRM.")
 
 By = Annotated[str, typer.Option(help="Who does it; stands in the audit trail.")]
-Id = Annotated[str, typer.Argument(help="The campaign's id in the CRM.")]
-
-
-def _id(given: str) -> UUID:
-    try:
-        return UUID(given)
-    except ValueError:
-        raise InvalidInput(
-            f"'{given}' is no id of a campaign.", hint="'keepwell campaigns list' lists them."
-        ) from None
+Id = Annotated[str, typer.Argument(help="The campaign's name, or its id in the CRM.")]
 
 
 @campaigns.command("add")
@@ -59,13 +48,10 @@ def add_command(
 def _wish(name: str, text: str) -> None:
     @campaigns.command(name, help=text)
     def command(campaign: Id, tenant: Tenant, by: By, as_json: AsJson = False) -> None:
-        with errors_told():
-            campaign_id = _id(campaign)
-
         async def use(
             connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId
         ) -> Document:
-            now = runtime.clock.now()
+            now, campaign_id = runtime.clock.now(), await campaign_named(connection, campaign)
             return await set_campaign(connection, tenant_id, campaign_id, name, now=now, by=by)
 
         found = run_for(tenant, use)
@@ -108,12 +94,10 @@ def list_command(tenant: Tenant, as_json: AsJson = False) -> None:
 @campaigns.command("show")
 def show_command(campaign: Id, tenant: Tenant, as_json: AsJson = False) -> None:
     """Show a campaign: whether it runs, why not, what came of it."""
-    with errors_told():
-        campaign_id = _id(campaign)
 
     async def use(connection: AsyncConnection, _: Runtime, tenant_id: TenantId) -> Document:
         await count_campaigns(connection, tenant_id)
-        return await show_campaign(connection, campaign_id)
+        return await show_campaign(connection, await campaign_named(connection, campaign))
 
     found = run_for(tenant, use)
     if as_json:

@@ -13,6 +13,7 @@ from engine.errors import InvalidInput
 from engine.ids import TenantId
 from rules.policy_data import TENANT_MAY_SET, policy_values
 from rules.source import read_text
+from services.draw_groups import draw_groups, show_groups
 from services.refuse_machines import refuse_machines
 from services.set_policy import PolicyChange, set_policy
 from services.show_policy import show_policy, show_policy_versions
@@ -140,6 +141,32 @@ def policy_machines_command(
         return
     told = "plain rules and templates only" if made["refused"] else "decided about like others"
     console.print(f"{made['contact_id']}: {told}")
+
+
+def policy_groups_command(
+    tenant: Tenant,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Draw those who have no number yet, as every night.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count the members of the experiment's groups by stratum."""
+
+    async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
+        if draw:
+            await draw_groups(connection, tenant_id)
+        return await show_groups(connection, runtime, tenant_id)
+
+    shown = run_for(tenant, use)
+    if as_json:
+        print_json(shown)
+        return
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in shown["shares"].items())
+    console.print(shares)
+    table = Table("stratum", "contacts", "holdout", "usual", "random")
+    for each in shown["strata"]:
+        table.add_row(*(str(each[name]) for name in ("stratum", "contacts", *shown["shares"])))
+    console.print(table)
 
 
 def _told(value: object) -> str:

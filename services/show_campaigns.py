@@ -6,9 +6,16 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.errors import InvalidInput
 from services.campaign_rules import action_id, rule_id
 from store.campaign_counts import get_totals
-from store.campaigns import Campaign, get_campaign, list_campaigns
+from store.campaigns import (
+    Campaign,
+    CampaignNotFound,
+    find_campaign_ids,
+    get_campaign,
+    list_campaigns,
+)
 
 NEVER = "not taken in"
 _RATES = ("messages", "answered", "converted")
@@ -40,6 +47,27 @@ def _iso(moment: datetime | None) -> str | None:
 async def show_campaigns(connection: AsyncConnection) -> list[dict[str, Any]]:
     """Return all campaigns, the newest first."""
     return [campaign_document(each) for each in await list_campaigns(connection)]
+
+
+async def campaign_named(connection: AsyncConnection, name: str) -> UUID:
+    """Return the campaign's id from itself or from its name, if one campaign alone has it.
+
+    Raises:
+        CampaignNotFound: no campaign has this name.
+        InvalidInput: several have it.
+    """
+    try:
+        return UUID(name)
+    except ValueError:
+        found = await find_campaign_ids(connection, name)
+    if not found:
+        raise CampaignNotFound(
+            f"There is no campaign '{name}'.", hint="'keepwell campaigns list' lists them."
+        )
+    if len(found) > 1:
+        ids = ", ".join(str(each) for each in found)
+        raise InvalidInput(f"{len(found)} campaigns are called '{name}'.", hint=f"By id: {ids}.")
+    return found[0]
 
 
 async def show_campaign(connection: AsyncConnection, campaign_id: UUID) -> dict[str, Any]:

@@ -106,6 +106,18 @@ async def list_campaigns(connection: AsyncConnection) -> list[Campaign]:
     return [_campaign(dict(row)) for row in rows.mappings()]
 
 
+async def find_campaign_ids(connection: AsyncConnection, name: str) -> list[UUID]:
+    """Return the ids of campaigns of this name, the newest first."""
+    rows = await connection.execute(
+        text(
+            f"SELECT id FROM crm_campaigns WHERE tenant_id = {THIS_TENANT} AND name = :name "
+            "ORDER BY created_at DESC"
+        ),
+        {"name": name},
+    )
+    return [UUID(str(row[0])) for row in rows]
+
+
 async def get_campaign(connection: AsyncConnection, campaign_id: UUID) -> Campaign:
     """Return one campaign.
 

@@ -156,11 +156,10 @@ async def test_a_text_that_is_too_long_for_healthcare_is_found(practice):
 
 
 async def test_who_answers_for_the_tenant_is_told_of_a_violation_once(practice):
-    await practice.execute(
-        "INSERT INTO tenant_users (id, tenant_id, user_id, role, status) "
-        "VALUES (gen_random_uuid(), :t, gen_random_uuid(), 'owner', 'active')",
-        t=practice.tenant_id,
-    )
+    practice.tamper(
+        "INSERT INTO tenant_users (tenant_id, user_id, role) VALUES (%s, %s, 'owner')",
+        practice.tenant_id, uuid4(),
+    )  # fmt: skip
     await sent(practice, MORNING.replace(hour=4))
     for days in (1, 2):
         then = practice.at(MORNING + timedelta(days=days))
