@@ -1,5 +1,6 @@
 """`keepwell policy`: show, change and list the versions of a tenant's policy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,13 +76,7 @@ def policy_set_command(
         values: dict[str, Any] = {}
         if file is not None:
             values |= policy_values(read_text(file), file.name)
-        for given in sections or ():
-            name, mark, value = given.partition("=")
-            if not mark:
-                raise InvalidInput(
-                    f"'{given}' has no value.", hint=f"section=value; {', '.join(TENANT_MAY_SET)}"
-                )
-            values |= policy_values(f"{name}: {value}\n", name)
+        values |= sections_of(sections or ())
         values |= dict.fromkeys(unset or ())
         change = PolicyChange(values, by, reason, dry_run=dry_run)
 
@@ -94,6 +89,24 @@ def policy_set_command(
         return
     told = ", ".join(made["changed"]) or "nothing"
     console.print(f"version {made['version']}: {told} {'would change' if dry_run else 'changed'}")
+
+
+def sections_of(told: Sequence[str]) -> dict[str, Any]:
+    """Return sections by name from texts like 'rollout={"*": 0.2}'.
+
+    Raises:
+        InvalidInput: one has no value.
+        InvalidRules: a value is no YAML.
+    """
+    values: dict[str, Any] = {}
+    for given in told:
+        name, mark, value = given.partition("=")
+        if not mark:
+            raise InvalidInput(
+                f"'{given}' has no value.", hint=f"section=value; {', '.join(TENANT_MAY_SET)}"
+            )
+        values |= policy_values(f"{name}: {value}\n", name)
+    return values
 
 
 def policy_versions_command(

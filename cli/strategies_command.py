@@ -39,8 +39,8 @@ def strategies_command(
     if as_json:
         print_json(told)
         return
-    for each in told:
-        _show(each)
+    for found in told:
+        _show(found)
 
 
 def _show(told: dict[str, Any]) -> None:

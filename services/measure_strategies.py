@@ -92,8 +92,8 @@ def _by_rule(
     playbook = engine.playbook
     messages: dict[int, list[tuple[int, int, bool, float]]] = defaultdict(list)
     last = treated.today
-    for contact, day, action, arrived, reward in engine.left():
-        messages[action].append((contact, day, arrived, reward))
+    for contact, day, of_action, arrived, reward in engine.left():
+        messages[of_action].append((contact, day, arrived, reward))
     found = []
     rules = {rule.id: rule for rule in playbook.rules.rules}
     for place, action in enumerate(playbook.actions.actions):
