@@ -26,6 +26,7 @@ from api.routes import (
     rule_trials,
     rules,
     unsubscribe,
+    what_if,
 )
 from api.trial_slots import TrialSlots
 from services.wiring import Runtime
@@ -41,6 +42,7 @@ ROUTERS = (
     policy.router,
     approvals.router,
     plan.router,
+    what_if.router,
     campaigns.router,
     rule_tools.router,
     rule_trials.router,

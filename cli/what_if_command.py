@@ -36,9 +36,7 @@ def what_if_command(
     ] = None,
     section: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="SECTION=VALUE of the policy, as `policy set` takes it."
-        ),
+        typer.Option("--set", help="SECTION=VALUE of the policy, as `policy set` takes it."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

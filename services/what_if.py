@@ -19,6 +19,7 @@ from rules.policy_data import read_policy, tenant_policy
 from services.day_by_day import Day, day_by_day
 from services.decide import checked_as_of
 from services.decision_rows import Recorded
+from services.plan_days import refuse_too_many
 from services.playbook import Playbook
 from services.policy_numbers import shipped
 from services.rule_texts import RuleTexts
@@ -48,7 +49,7 @@ class Proposed:
     sections: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def what_if(
+async def what_if(  # noqa: PLR0913 - a question with its bounds
     connection: AsyncConnection,
     runtime: Runtime,
     tenant_id: TenantId,
@@ -56,6 +57,7 @@ async def what_if(
     *,
     since: datetime,
     until: datetime,
+    most_contact_days: int | None = None,
 ) -> dict[str, Any]:
     """Return who would have got what in [since, until), in force and proposed, and the difference.
 
@@ -65,7 +67,8 @@ async def what_if(
     cost. Who would have answered how is not known: this compares choices, not results.
 
     Raises:
-        InvalidInput: the window is empty, longer than 92 days or not over; a lever names nothing.
+        InvalidInput: the window is empty, longer than 92 days or not over; a lever names nothing;
+            contacts x days above `most_contact_days`.
         InvalidRules: the file or the policy has faults.
     """
     first = checked_as_of(since, runtime.clock.now())
@@ -80,6 +83,7 @@ async def what_if(
     then = await trial_of(connection, tenant_id, first, file=proposed.file)
     days = (last - first + timedelta(days=1) - timedelta(microseconds=1)) // timedelta(days=1)
     moments = [first + timedelta(days=number) for number in range(days)]
+    await refuse_too_many(connection, last, 2 * days, most_contact_days)
     changed = _changed(await _with_sections(connection, then.playbook, proposed), proposed)
     before = await _decided(connection, now.playbook, moments)
     after = await _decided(connection, changed, moments)

@@ -1,4 +1,4 @@
-"""Campaigns and consent over HTTP."""
+"""Campaigns, consent and what-if over HTTP."""
 
 import pytest
 from pydantic import TypeAdapter
@@ -85,3 +85,16 @@ async def test_a_consent_that_proves_nothing_is_refused(client, key, contact, ch
         f"/v1/contacts/{contact.id}/consent", json=GRANT | change, headers=key
     )
     assert answer.status_code == 422, answer.text
+
+
+async def test_a_past_week_is_decided_otherwise(client, key, contact):
+    window = {"since": "2026-03-02T14:00:00Z", "until": "2026-03-05T14:00:00Z"}
+    caps = {"caps": [{"purpose": "any", "in": "7 days", "at_most": 0}]}
+    answer = await client.post("/v1/what-if", json=window | {"sections": caps}, headers=key)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["days"] == 3
+    assert answer.json()["proposed"]["sends"] == 0
+    for wrong in ({"sections": {"caps": 3}}, {"levers": [{"on": "nobody", "percent": 5}]},
+                  {"until": "2026-01-01T00:00:00Z"}):  # fmt: skip
+        refused = await client.post("/v1/what-if", json=window | wrong, headers=key)
+        assert refused.status_code == 422, refused.text
