@@ -13,6 +13,7 @@ from engine.ids import ContactId, TenantId
 from services.redecide import redecide
 from store.audit import AuditLine, add_audit
 from store.consents import Consent, add_consent, list_consents, list_consents_held
+from store.leases import get_moment
 from store.profiles import contact_not_found, find_contact, get_contact_id
 from store.sends import suppress_queued
 
@@ -60,7 +61,10 @@ async def set_consent(
         InvalidInput: an unknown channel, purpose or status, no basis, source or name, a time
             without zone or ahead of the clock.
     """
-    at = _checked(told, now)
+    _check(told, now)
+    # by the database's clock, as the gate asks: what was just said holds for the next message
+    moment = await get_moment(connection)
+    at = moment if told.at is None else min(told.at, moment)
     contact_id = await get_contact_id(connection, contact)
     if not await find_contact(connection, contact_id):
         raise contact_not_found(contact)
@@ -74,9 +78,8 @@ async def set_consent(
                 effective_at=at,
             )  # fmt: skip
             added += await add_consent(connection, tenant_id, row)
-    held = (await list_consents_held(connection, tenant_id, [contact_id], now=now)).get(
-        contact_id, {}
-    )
+    everybody = await list_consents_held(connection, tenant_id, [contact_id], now=moment)
+    held = everybody.get(contact_id, {})
     for pair in ((c, p) for c in told.channels for p in told.purposes):
         if added and held.get(pair) == "revoked":
             suppressed += await suppress_queued(
@@ -89,7 +92,7 @@ async def set_consent(
         line = AuditLine(told.by, "contact.consent", "contact", str(contact_id), detail)
         await add_audit(connection, tenant_id, line)
         if told.status == "granted":
-            await redecide(connection, tenant_id, contact_id, at=now)
+            await redecide(connection, tenant_id, contact_id, at=moment)
     return {
         "contact_id": str(contact_id),
         "added": added,
@@ -98,7 +101,7 @@ async def set_consent(
     }
 
 
-def _checked(told: ConsentTold, now: datetime) -> datetime | None:
+def _check(told: ConsentTold, now: datetime) -> None:
     for what, given, known in (
         ("channel", told.channels, CHANNELS),
         ("purpose", told.purposes, PURPOSES),
@@ -117,8 +120,6 @@ def _checked(told: ConsentTold, now: datetime) -> datetime | None:
         raise InvalidInput("The time of a consent has no time zone.", hint="Add a final Z.")
     if told.at is not None and told.at > now + _TOLERANCE:
         raise InvalidInput(f"The consent was given at {told.at.isoformat()}, after now.")
-    # never ahead of the product's clock, or it would not hold yet
-    return None if told.at is None else min(told.at, now)
 
 
 async def show_consent(
