@@ -97,11 +97,16 @@ class TakenIn:
 
 
 async def lock_taken_in(connection: AsyncConnection) -> list[TakenIn]:
-    """Return the campaigns that were ever run; nobody else counts until the transaction ends."""
+    """Return the campaigns that were ever run and that the CRM still has.
+
+    Nobody else counts until the transaction ends.
+    """
     rows = await connection.execute(
         text(
             "SELECT campaign_id, rule, counted FROM keepwell.campaigns "
-            "WHERE state <> 'refused' OR counted <> '{}' ORDER BY campaign_id FOR UPDATE"
+            "WHERE (state <> 'refused' OR counted <> '{}') AND EXISTS (SELECT FROM crm_campaigns c "
+            f"WHERE c.tenant_id = {THIS_TENANT} AND c.id = campaign_id) "
+            "ORDER BY campaign_id FOR UPDATE"
         )
     )
     return [TakenIn(*row) for row in rows]

@@ -208,3 +208,18 @@ async def test_a_campaign_of_another_tenant_is_not_there(practice, other_practic
     campaign = await add(practice)
     with pytest.raises(Exception, match=str(campaign)):
         await shown(other_practice, campaign)
+
+
+async def test_a_campaign_that_the_crm_has_deleted_leaves_and_breaks_nothing(practice):
+    contact, campaign = await practice.add_contact(), await add(practice)
+    await join(practice, campaign, contact)
+    decision = await practice.decide(contact, as_of=MORNING)
+    await practice.mark_sent(decision, MORNING + timedelta(hours=2))
+    practice.tamper("DELETE FROM crm_campaign_memberships")
+    practice.tamper("DELETE FROM crm_campaigns")
+    async with practice.transaction() as connection:
+        assert await count_campaigns(connection, practice.tenant_id) == 0
+        done = await take_in_campaigns(connection, practice.tenant_id, now=practice.now(), by="x")
+    assert done["campaigns"] == []
+    rules = {c["rule"] for c in (await practice.decide(contact))["candidates"]}
+    assert rule_of(campaign) not in rules
