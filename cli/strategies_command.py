@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from cli.options import AsJson
 from cli.output import console, errors_told, print_json, progress
@@ -48,17 +47,16 @@ def _show(told: dict[str, Any]) -> None:
         f"\n{told['industry']}: {told['contacts']} simulated people, {told['days']} days, seed "
         f"{told['seed']}, health by {told['health']}"
     )
-    table = Table(box=None, pad_edge=False)
-    for name in ("rule", "trigger", "messages", "answered", "goal", "reached", "alone", "effect"):
-        table.add_column(name, justify="left" if name in {"rule", "trigger", "goal"} else "right")
+    console.print("  messages  answered   reached  if alone  effect (95 %)")
     for each in told["strategies"]:
         if each["messages"]:
-            table.add_row(
-                each["rule"], ", ".join(each["trigger"]), str(each["messages"]),
-                str(each["answered"]), each["goal"], _share(each["reached"]),
-                _share(each["if_left_alone"]), _effect(each),
-            )  # fmt: skip
-    console.print(table)
+            console.print(
+                f"{each['messages']:>10,}{each['answered']:>10,}{_share(each['reached']):>10}"
+                f"{_share(each['if_left_alone']):>10}  {_effect(each):<22}{each['rule']}\n"
+                f"{'':>44}{', '.join(each['trigger'])} -> {each['goal']}",
+                markup=False,
+                soft_wrap=True,
+            )
     silent = [each["rule"] for each in told["strategies"] if not each["messages"]]
     if silent:
         console.print(f"sent nothing: {', '.join(silent)}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bandits.rewards import REWARD_LADDER
 from services.measured_engine import Engine, Levers
 from simulate.business import Business, Cut
 from simulate.calendars import Calendar, Nothing, Strategy
@@ -114,7 +115,7 @@ def _by_rule(
                 "messages": len(sent),
                 "contacts": len({contact for contact, *_ in sent}),
                 "arrived": sum(arrived for _, _, arrived, _ in sent),
-                "answered": sum(reward > 0 for *_, reward in sent),
+                "answered": sum(reward >= REWARD_LADDER["clicked"] for *_, reward in sent),
                 "judged": len(over),
                 **_compared([c for c, _ in over], reached, would),
             }
