@@ -18,7 +18,7 @@ from services.show_campaigns import campaign_named, show_campaign, show_campaign
 from services.take_in_campaigns import take_in_campaigns
 from services.wiring import Runtime
 
-campaigns = typer.Typer(no_args_is_help=True, help="Campaigns of the CRM.")
+campaigns = typer.Typer(no_args_is_help=True, add_completion=False, help="Campaigns of the CRM.")
 
 By = Annotated[str, typer.Option(help="Who does it; stands in the audit trail.")]
 Id = Annotated[str, typer.Argument(help="The campaign's name, or its id in the CRM.")]

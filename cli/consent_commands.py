@@ -11,7 +11,9 @@ from engine.ids import TenantId
 from services.set_consent import ConsentTold, set_consent, show_consent
 from services.wiring import Runtime
 
-consent = typer.Typer(no_args_is_help=True, help="Consent per channel and purpose.")
+consent = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Consent per channel and purpose."
+)
 
 Contact = Annotated[str, typer.Argument(help="Our id, or external:<id>.")]
 
