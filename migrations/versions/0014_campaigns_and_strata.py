@@ -6,10 +6,10 @@ from alembic import op
 
 from store.crm_access import THIS_TENANT
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
-SQL = Path(__file__).parent.parent / "sql" / "0013_campaigns_and_strata.sql"
+SQL = Path(__file__).parent.parent / "sql" / "0014_campaigns_and_strata.sql"
 FIXED = ("message_texts", "group_draws", "audit_findings")  # inserted and read, never changed
 
 
