@@ -12,6 +12,8 @@ from api.openapi import add_openapi
 from api.rate_limit import RateLimit
 from api.routes import (
     approvals,
+    campaigns,
+    consent,
     contacts,
     decisions,
     events,
@@ -24,6 +26,7 @@ from api.routes import (
     rule_trials,
     rules,
     unsubscribe,
+    what_if,
 )
 from api.trial_slots import TrialSlots
 from services.wiring import Runtime
@@ -32,12 +35,15 @@ ROUTERS: tuple[APIRouter, ...] = (
     decisions.router,
     events.router,
     contacts.router,
+    consent.router,
     health.router,
     rules.router,
     experiments.router,
     policy.router,
     approvals.router,
     plan.router,
+    what_if.router,
+    campaigns.router,
     rule_tools.router,
     rule_trials.router,
     unsubscribe.router,

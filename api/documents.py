@@ -45,7 +45,8 @@ def _uuid_text(value: object) -> object:
     return value
 
 
-def _small(value: dict[str, Any] | None) -> dict[str, Any] | None:
+def small(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the value if it is not larger than properties may be."""
     if value is not None and len(orjson.dumps(value)) > MAX_PROPERTIES_BYTES:
         raise ValueError(f"properties hold at most {MAX_PROPERTIES_BYTES:,} bytes")
     return value
@@ -123,7 +124,7 @@ class EventIn(Strict):
     value: float | None = Field(
         None, ge=-MAX_VALUE, le=MAX_VALUE, description="A number that it carries, e.g. a score."
     )
-    properties: Annotated[dict[str, Any] | None, AfterValidator(_small)] = None
+    properties: Annotated[dict[str, Any] | None, AfterValidator(small)] = None
 
     def to_event(self) -> NewEvent:
         """Return the event as the services take it."""

@@ -1,5 +1,6 @@
 """`keepwell policy`: show, change and list the versions of a tenant's policy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from engine.errors import InvalidInput
 from engine.ids import TenantId
 from rules.policy_data import TENANT_MAY_SET, policy_values
 from rules.source import read_text
+from services.draw_groups import draw_groups, show_groups
 from services.refuse_machines import refuse_machines
 from services.set_policy import PolicyChange, set_policy
 from services.show_policy import show_policy, show_policy_versions
@@ -74,13 +76,7 @@ def policy_set_command(
         values: dict[str, Any] = {}
         if file is not None:
             values |= policy_values(read_text(file), file.name)
-        for given in sections or ():
-            name, mark, value = given.partition("=")
-            if not mark:
-                raise InvalidInput(
-                    f"'{given}' has no value.", hint=f"section=value; {', '.join(TENANT_MAY_SET)}"
-                )
-            values |= policy_values(f"{name}: {value}\n", name)
+        values |= sections_of(sections or ())
         values |= dict.fromkeys(unset or ())
         change = PolicyChange(values, by, reason, dry_run=dry_run)
 
@@ -93,6 +89,24 @@ def policy_set_command(
         return
     told = ", ".join(made["changed"]) or "nothing"
     console.print(f"version {made['version']}: {told} {'would change' if dry_run else 'changed'}")
+
+
+def sections_of(told: Sequence[str]) -> dict[str, Any]:
+    """Return sections by name from texts like 'rollout={"*": 0.2}'.
+
+    Raises:
+        InvalidInput: one has no value.
+        InvalidRules: a value is no YAML.
+    """
+    values: dict[str, Any] = {}
+    for given in told:
+        name, mark, value = given.partition("=")
+        if not mark:
+            raise InvalidInput(
+                f"'{given}' has no value.", hint=f"section=value; {', '.join(TENANT_MAY_SET)}"
+            )
+        values |= policy_values(f"{name}: {value}\n", name)
+    return values
 
 
 def policy_versions_command(
@@ -140,6 +154,32 @@ def policy_machines_command(
         return
     told = "plain rules and templates only" if made["refused"] else "decided about like others"
     console.print(f"{made['contact_id']}: {told}")
+
+
+def policy_groups_command(
+    tenant: Tenant,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Draw those who have no number yet, as every night.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count the members of the experiment's groups by stratum."""
+
+    async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
+        if draw:
+            await draw_groups(connection, tenant_id)
+        return await show_groups(connection, runtime, tenant_id)
+
+    shown = run_for(tenant, use)
+    if as_json:
+        print_json(shown)
+        return
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in shown["shares"].items())
+    console.print(shares)
+    table = Table("stratum", "contacts", "holdout", "usual", "random")
+    for each in shown["strata"]:
+        table.add_row(*(str(each[name]) for name in ("stratum", "contacts", *shown["shares"])))
+    console.print(table)
 
 
 def _told(value: object) -> str:

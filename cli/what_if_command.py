@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.options import AsJson, Document, Tenant, moment_of, run_for
 from cli.output import console, errors_told, print_json
+from cli.policy_commands import sections_of
 from cli.rules_contact_commands import trial_texts
 from engine.errors import InvalidInput
 from engine.ids import TenantId
@@ -33,6 +34,10 @@ def what_if_command(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="A folder of policy files, as rules/policy.")
     ] = None,
+    section: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="SECTION=VALUE of the policy, as `policy set` takes it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide a past week again, as in force and as proposed: who would have got what.
@@ -43,7 +48,8 @@ def what_if_command(
         first, last = moment_of(since), moment_of(until)
         texts = trial_texts(rules)
         levers = [_lever(each) for each in lever or ()]
-    proposed = Proposed(texts, levers, policy)
+        sections = sections_of(section or ())
+    proposed = Proposed(texts, levers, policy, sections)
 
     async def use(connection: AsyncConnection, runtime: Runtime, tenant_id: TenantId) -> Document:
         assert first is not None  # noqa: S101 - the options are required
@@ -94,6 +100,9 @@ def _lines(document: Document) -> Iterator[str]:
     yield "by rule"
     for row in document["by_rule"]:
         yield f"  {row['in_force']:>8,} -> {row['proposed']:>8,}  {row['rule']}"
+    for budget in document["budgets"]:
+        old_cents, new_cents = budget["in_force_cents"], budget["proposed_cents"]
+        yield f"budget {budget['budget']}: {money(old_cents)} -> {money(new_cents)} given"
     for name, said in (
         ("gained", "get something only as proposed"),
         ("lost", "get nothing any more"),

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from content.facts import FACTS, checked_facts
+from content.own_texts import PREFIX, own_texts
 from content.syntax import Compiled, compiled
 from engine.errors import Finding, InvalidInput, InvalidTemplate, NotFound
 
@@ -101,6 +102,8 @@ def render(template: str, variant: str, channel: str, facts: Mapping[str, str]) 
 
 def list_variants(template: str, channel: str) -> tuple[str, ...]:
     """Names of a template's variants for a channel, sorted; empty if it has none."""
+    if template.startswith(PREFIX):
+        return tuple(sorted(v for known, v in own_texts(template) if known == channel))
     folder = _folder(template)
     if folder is None or channel not in CHANNELS:
         return ()
@@ -201,6 +204,9 @@ def _load(template: str, variant: str, channel: str) -> MessageTemplate:
             f"There is no template {template}/{variant}.{channel}.j2.",
             hint=f"Variants for {channel}: {', '.join(known) or 'none'}.",
         )
+    if template.startswith(PREFIX):
+        own = own_texts(template)[channel, variant]
+        return message_template(own, file=f"{template}/{variant}.{channel}", channel=channel)
     path = _TEMPLATES / template / f"{variant}.{channel}.j2"
     file = path.relative_to(_TEMPLATES).as_posix()
     return message_template(path.read_text(encoding="utf-8"), file=file, channel=channel)

@@ -35,6 +35,7 @@ class Contacts:
         no_ai: refused to be decided about by a machine that learns, (n,).
         budget_left: cents that may still be given away, per PolicyData.budgets, (n, budgets).
         hazard_90d: P(churn within 90 days), NaN where it is not known, (n,).
+        drawn: stored number of the experiment's groups, NaN without, (n,); None: nobody has one.
     """
 
     ids: Sequence[str]
@@ -53,6 +54,7 @@ class Contacts:
     no_ai: Bools
     budget_left: Ints
     hazard_90d: Floats
+    drawn: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Standing:
         rest_days: days left of the rest after ignored messages, 0 for none.
         budget_left: budget -> cents this contact's message may draw on; absent: none.
         household: action -> contact of the same account who carries its message.
+        drawn: stored number of the experiment's groups, in (0, 1); 0: not drawn, the hash holds.
     """
 
     place: str = ""
@@ -74,6 +75,7 @@ class Standing:
     rest_days: float = 0.0
     budget_left: Mapping[str, int] = field(default_factory=dict)
     household: Mapping[str, str] = field(default_factory=dict)
+    drawn: float = 0.0
 
     def as_document(self) -> dict[str, Any]:
         """Plain values; what says nothing is left out."""
@@ -225,6 +227,7 @@ def contacts_of(
             dtype=np.int64,
         ).reshape(len(profiles), len(policy.budgets)),
         hazard_90d=hazard_90d,
+        drawn=np.array([p.standing.drawn or math.nan for p in profiles], dtype=np.float64),
     )
 
 

@@ -31,7 +31,11 @@ _COLUMNS = frozenset(
     }
 )
 # attributes that stand in the row under a name of their own
-_IN_ROW = {"journey.stage": "journey_stage", "health.score_14d_ago": "score_14d_ago"}
+_IN_ROW = {
+    "journey.stage": "journey_stage",
+    "health.score_14d_ago": "score_14d_ago",
+    "contact.campaigns": "campaigns",
+}
 HEALTH_PREFIX = "health."
 HEALTH_DROP = "health.drop_14d"
 # health as it was, by which its fall is told; not from history either, but stored

@@ -98,10 +98,12 @@ def _is_full(cap: Mapping[str, Any], row: Mapping[str, Any], earlier: list[dict[
 
 
 def held_out(rows: pl.DataFrame, moment: str, tenant: str, *, what: str) -> list[AuditFinding]:
-    """Who was contacted although the hash puts them into the holdout."""
+    """Who was contacted although the stored number, or the hash, puts them into the holdout."""
     found = []
     for row in rows.iter_rows(named=True):
-        if holdout_number(row["contact_id"], tenant) < row["policy"]["holdout_share"]:
+        stored = row["drawn"]
+        number = holdout_number(row["contact_id"], tenant) if stored is None else stored
+        if number < row["policy"]["holdout_share"]:
             detail = f"{what} of a contact in the holdout ({row[moment]})"
             found.append(AuditFinding("holdout", row["id"], row["contact_id"], detail))
     return found

@@ -16,24 +16,32 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
+from engine.profile import ANSWERS
 from rules.us_regions import atlas
 from services import audit_checks as checks
+from services import audit_people as people
 from services.audit_checks import AuditFinding
 from services.audit_hours import Atlas, places, with_local_time
 from services.tenant_settings import parse_settings
 from services.wiring import Runtime
 from store import audit_rows
 from store.audit import AuditLine, add_audit
+from store.audit_findings import add_new_findings
 from store.decisions import finish_run
 from store.leases import get_moment
 from store.nights import begin_night_job
+from store.notifications import notify_people
 from store.playbooks import get_versions
 
 log = logging.getLogger(__name__)
 
-KINDS = ("consent", "quiet_hours", "frequency_cap", "budget", "holdout", "double_send")
+KINDS = (
+    *("consent", "quiet_hours", "frequency_cap", "budget", "holdout", "double_send"),
+    *("household", "rest", "length"),
+)
 _KIND = "audit"
-_NIGHTLY_DAYS = 35  # a month and what a cap of thirty days looks back on
+_NIGHTLY_DAYS = 95  # what a rest looks back on, thirty days and sixty, and some days more
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,9 @@ async def audit_policy(
         *checks.held_out(messages, "left_at", tenant, what="message"),
         *checks.held_out(choices, "at", tenant, what="decision"),
         *checks.doubled(sent_local),
+        *people.doubled_in_household(messages),
+        *people.unrested(messages, await audit_rows.list_answers(connection, ANSWERS)),
+        *people.too_long(messages),
     ]
     return Audited(begin, choices.height, messages.height, tuple(findings))
 
@@ -122,11 +133,32 @@ def _with_policy(rows: pl.DataFrame, policies: dict[str, Any]) -> pl.DataFrame:
     return judged.with_columns(policy=pl.Series(found, dtype=pl.Object))
 
 
+async def tell_people(connection: AsyncConnection, tenant_id: TenantId, audited: Audited) -> int:
+    """Notify owners and admins of violations that no audit had found before; return how many.
+
+    The notification names kinds and ids, and nobody.
+    """
+    by_id = {(finding.kind, finding.id): finding for finding in audited.findings}
+    new = await add_new_findings(connection, tenant_id, by_id)
+    if not new:
+        return 0
+    counts = Counter(kind for kind, _ in new)
+    told = [f"{count} x {kind}" for kind, count in counts.most_common()]
+    listed = [f"{kind}: {entity_id}" for kind, entity_id in sorted(new)[:_MOST_TOLD]]
+    await notify_people(
+        connection,
+        "Messages broke the policy",
+        "\n".join([", ".join(told), *listed, "'keepwell audit' shows all of them in words."]),
+        "audit",
+    )
+    return len(new)
+
+
 async def audit_tonight(runtime: Runtime, tenant_id: TenantId) -> Audited | None:
     """Audit the last weeks once a day (UTC); None if that was done or somebody is at it.
 
     Violations are logged as errors and noted in the audit trail, with ids and without personal
-    data.
+    data; new ones are told to the tenant's owners and admins.
     """
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
@@ -143,6 +175,7 @@ async def audit_tonight(runtime: Runtime, tenant_id: TenantId) -> Audited | None
         if audited.findings:
             line = AuditLine("keepwell", "audit.violations", "run", str(run_id), by_kind)
             await add_audit(connection, tenant_id, line)
+            await tell_people(connection, tenant_id, audited)
     for finding in audited.findings:
         log.error("tenant %s: %s broken by %s: %s", tenant_id, finding.kind, finding.id,
                   finding.detail)  # fmt: skip

@@ -233,7 +233,10 @@ def _facts_hold(case: _Case) -> Verdict | None:
 
 
 def _in_experiment(case: _Case) -> Verdict | None:
-    if case.drawn(HOLDOUT_SALT) < case.policy.holdout_share:
+    recipient = case.facts.recipient
+    stored = None if recipient is None else recipient.drawn
+    number = case.drawn(HOLDOUT_SALT) if stored is None else stored
+    if number < case.policy.holdout_share:
         return Verdict("never", code(Reason.HOLDOUT))
     return None
 

@@ -38,6 +38,7 @@ from engine.slots import SLOT_NAMES
 from services.actions import actions_of, arms_known
 from services.evaluate import Evaluated, evaluate
 from services.measured_playbook import playbook_of_business, trained_on
+from services.playbook import Playbook
 from services.profiles import RECENT_DAYS
 from simulate import business as simulated
 from simulate.messages import NOTHING, About, Answers, Messages, joined
@@ -119,6 +120,15 @@ class Engine:
     def tier(self) -> str:
         """Who estimates health: model or scorecard."""
         return "scorecard" if self._playbook.model is None else "model"
+
+    @property
+    def playbook(self) -> Playbook:
+        """Return what is in force, with what was learnt so far."""
+        return self._playbook
+
+    def left(self) -> list[tuple[int, int, int, bool, float]]:
+        """Return what has left: contact, day, action, whether it arrived, its reward so far."""
+        return [(s.contact, s.day, s.action, s.delivered, s.reward) for s in self._sent]
 
     def messages(self, business: simulated.Business) -> Messages:
         """Decide if it is a night for it, and return what leaves on the coming day."""

@@ -69,7 +69,7 @@ async def plan_days(
             f"A plan of {days} days was asked for.", hint=f"Ask for 1 to {LONGEST_DAYS} days."
         )
     now = runtime.clock.now()
-    await _refuse_too_many(connection, now, days, most_contact_days)
+    await refuse_too_many(connection, now, days, most_contact_days)
     playbook = await playbook_at(connection, tenant_id, now)
     marks = await list_marks_in_force(connection, now)
     until = now + timedelta(days=days)
@@ -99,7 +99,7 @@ async def plan_days(
     }
 
 
-async def _refuse_too_many(
+async def refuse_too_many(
     connection: AsyncConnection, now: datetime, days: int, most: int | None
 ) -> None:
     if most is None:

@@ -1,6 +1,6 @@
 """Profiles from what the store knows: for one contact, and for all of a tenant, part by part."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,7 +177,7 @@ def parts_of(playbook: Playbook, contacts: pl.DataFrame, size: int = PART) -> It
         yield part
 
 
-async def some_profiles(
+async def some_profiles(  # noqa: PLR0913 - what plans take for granted
     connection: AsyncConnection,
     playbook: Playbook,
     as_of: datetime,
@@ -185,11 +185,13 @@ async def some_profiles(
     *,
     planned: Planned | None = None,
     sends_until: datetime | None = None,
+    given: Mapping[tuple[str, str], int] | None = None,
 ) -> Part:
     """Return the contacts known at `as_of` among these ids, among all for None.
 
     `planned` are sends taken for granted beside those on record; of these only what was decided
-    before `sends_until` counts, if it is given.
+    before `sends_until` counts, if it is given. `given` is what plans have given away, cents by
+    (budget, first day of its period).
     """
     contacts = await list_contacts(connection, as_of, ids)
     events = await list_events(
@@ -206,7 +208,9 @@ async def some_profiles(
         sends[contact].append(tuple(send))
         if home is not None:
             homes[home].append((send[0], send[1], contact, send[2]))
-    used = {(n, day.isoformat()): c for (n, day), c in (await list_used(connection)).items()}
+    on_budgets = await list_used(connection, sends_until)
+    used = Counter({(n, day.isoformat()): c for (n, day), c in on_budgets.items()})
+    used.update(given or {})
     for contact, more in (planned or {}).items():
         sends[contact].extend(more)
     blocked: dict[str, list[Blocked]] = defaultdict(list)

@@ -1,6 +1,6 @@
 """What the engine is worth to a tenant: its group against those left alone, and the other groups.
 
-The groups are drawn by hash and permanent, and everybody in a group counts, written to or not. The
+The groups are drawn once and permanent, and everybody in a group counts, written to or not. The
 attributed figures stand beside: what followed a message within its window, which is what most tools
 report, and which counts everybody who would have come anyway.
 """

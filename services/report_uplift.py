@@ -20,7 +20,7 @@ async def report_uplift(
 ) -> dict[str, Any]:
     """Return how well contacts are ranked by expected effect; `qini` is null with too few held out.
 
-    Groups are drawn by hash, so who was left alone is no choice of the engine's.
+    Groups are drawn by lot, so who was left alone is no choice of the engine's.
     """
     from_when = since or now - timedelta(days=_DEFAULT_DAYS)
     goals = await goals_in_force(connection)

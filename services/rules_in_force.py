@@ -1,6 +1,7 @@
 """Which rules a release stands for: its files together, each rule with the status it really has."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -8,6 +9,7 @@ from typing import cast
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from content.own_texts import is_known, keep_own
 from engine.errors import NotFound
 from engine.ids import TenantId
 from rules.document import Rule, RuleSet, Status
@@ -15,6 +17,7 @@ from rules.merged import merge_rule_sets
 from services.default_packs import default_packs
 from services.rule_texts import RuleTexts, pack_texts, parse_texts
 from store.audit import AuditLine, add_audit
+from store.message_texts import list_message_texts
 from store.releases import (
     Member,
     NewRelease,
@@ -34,6 +37,7 @@ from store.releases import (
 from store.tenants import get_industry
 
 BY_DEFAULT = "keepwell: default pack"
+_OWN_TEMPLATE = re.compile(r"\bown/[0-9a-f]{32}\b")
 
 
 class RuleSetNotFound(NotFound):
@@ -134,7 +138,17 @@ async def contents_of(connection: AsyncConnection, release: Release) -> Contents
     missing = [member.name for member in release.members if member.name not in found]
     if missing:
         raise _lost(f"Of release {release.number} the files {missing}")
+    await _read_own_texts(connection, [texts.document for texts in found.values()])
     return contents([_file(found[m.name]) for m in release.members], release.statuses)
+
+
+async def _read_own_texts(connection: AsyncConnection, documents: Iterable[str]) -> None:
+    """Let this process know the tenant's own texts that rules name."""
+    named = {name for document in documents for name in _OWN_TEMPLATE.findall(document)}
+    unread = [name for name in sorted(named) if not is_known(name)]
+    if unread:
+        for template, texts in (await list_message_texts(connection, unread)).items():
+            keep_own(template, texts)
 
 
 async def ensure_rules(

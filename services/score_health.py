@@ -20,6 +20,7 @@ from services.decide import checked_as_of, run_id_of
 from services.playbook import Playbook, event_types, playbook_at, property_types
 from services.profiles import PART, parts_of, zoned
 from services.recommend_actions import recommended_actions
+from services.tell_changes import tell_changes
 from services.wiring import Runtime
 from store.decisions import finish_run, start_run
 from store.health_overrides import list_overrides_at
@@ -103,6 +104,8 @@ async def score_health(
         written += await save_health_scores(connection, scores)
         levels.update(level or "unknown" for level in scores["churn_risk_level"])
         on_progress(written, everybody.height)
+    if as_of is None:  # of a moment of the past nothing is news
+        await tell_changes(connection, tenant_id, playbook, moment)
     await finish_run(connection, run_id, {"contacts": written, "refused": refused, **levels})
     return {
         "as_of": moment.isoformat(),
@@ -186,6 +189,7 @@ async def score_one(
     told = await _told_before(connection, moment)
     scores = await _scored(connection, playbook, moment, [str(contact_id)], told)
     await save_health_scores(connection, scores)
+    await tell_changes(connection, tenant_id, playbook, moment)
 
 
 async def health_at(

@@ -64,6 +64,7 @@ def standing_of(
         rest_days=resting,
         budget_left=_budget_left(playbook, around, as_of),
         household=_household(policy, str(row["contact_id"]), around, as_of_us),
+        drawn=row.get("drawn") or 0.0,
     )
 
 

@@ -19,7 +19,8 @@ from services.closed_history import known_history
 from services.decide import checked_as_of
 from services.playbook import playbook_at
 from services.wiring import Runtime
-from store.drift_reports import list_monthly_reports, notify_people, save_drift_report
+from store.drift_reports import list_monthly_reports, save_drift_report
+from store.notifications import notify_people
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from engine.actions import Action
 from engine.errors import InvalidInput
 from engine.ids import TenantId
 from engine.policy.settings import Lever
-from engine.policy.terms import names
+from engine.policy.terms import gives_of, names
 from rules.findings import suggestion
-from rules.policy_data import read_policy
+from rules.policy_data import read_policy, tenant_policy
 from services.day_by_day import Day, day_by_day
 from services.decide import checked_as_of
 from services.decision_rows import Recorded
+from services.plan_days import refuse_too_many
 from services.playbook import Playbook
+from services.policy_numbers import shipped
 from services.rule_texts import RuleTexts
 from services.rules_on_trial import trial_of
 from services.wiring import Runtime
+from store.policies import find_policy_sections
+from store.tenants import get_industry
 
 _LONGEST = timedelta(days=92)
 _MOST_NAMED = 100
@@ -36,14 +40,16 @@ class Proposed:
         file: a rules file in place of the one of its name in force.
         levers: on top of those in force.
         policy: folder with policy files in place of the shipped ones.
+        sections: of the tenant's policy, as `keepwell policy set` takes them; the others stay.
     """
 
     file: RuleTexts | None = None
     levers: Sequence[Lever] = ()
     policy: Path | None = None
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def what_if(
+async def what_if(  # noqa: PLR0913 - a question with its bounds
     connection: AsyncConnection,
     runtime: Runtime,
     tenant_id: TenantId,
@@ -51,6 +57,7 @@ async def what_if(
     *,
     since: datetime,
     until: datetime,
+    most_contact_days: int | None = None,
 ) -> dict[str, Any]:
     """Return who would have got what in [since, until), in force and proposed, and the difference.
 
@@ -60,7 +67,8 @@ async def what_if(
     cost. Who would have answered how is not known: this compares choices, not results.
 
     Raises:
-        InvalidInput: the window is empty, longer than 92 days or not over; a lever names nothing.
+        InvalidInput: the window is empty, longer than 92 days or not over; a lever names nothing;
+            contacts x days above `most_contact_days`.
         InvalidRules: the file or the policy has faults.
     """
     first = checked_as_of(since, runtime.clock.now())
@@ -75,8 +83,10 @@ async def what_if(
     then = await trial_of(connection, tenant_id, first, file=proposed.file)
     days = (last - first + timedelta(days=1) - timedelta(microseconds=1)) // timedelta(days=1)
     moments = [first + timedelta(days=number) for number in range(days)]
+    await refuse_too_many(connection, last, 2 * days, most_contact_days)
+    changed = _changed(await _with_sections(connection, then.playbook, proposed), proposed)
     before = await _decided(connection, now.playbook, moments)
-    after = await _decided(connection, _changed(then.playbook, proposed), moments)
+    after = await _decided(connection, changed, moments)
     return {
         "from": first.isoformat(),
         "to": last.isoformat(),
@@ -89,6 +99,7 @@ async def what_if(
             for old, new in zip(before, after, strict=True)
         ],
         "by_rule": _by_rule(before, after),
+        "budgets": _budgets((now.playbook, before), (changed, after)),
         **_contacts(before, after),
     }
 
@@ -97,6 +108,40 @@ async def _decided(
     connection: AsyncConnection, playbook: Playbook, moments: Sequence[datetime]
 ) -> list[Day]:
     return [day async for day in day_by_day(connection, playbook, moments, sends_until=moments[0])]
+
+
+async def _with_sections(
+    connection: AsyncConnection, playbook: Playbook, proposed: Proposed
+) -> Playbook:
+    """The playbook with the tenant's policy as it was, but for the sections proposed."""
+    if not proposed.sections:
+        return playbook
+    was = await find_policy_sections(connection, playbook.policy.digest)
+    wanted = {**was, **proposed.sections}
+    policy = tenant_policy(
+        shipped(),
+        {name: value for name, value in wanted.items() if value is not None},
+        await get_industry(connection),
+    )
+    return replace(playbook, policy=policy)
+
+
+def _budgets(*sides: tuple[Playbook, Sequence[Day]]) -> list[dict[str, Any]]:
+    """What each budget gives on both sides, cents; a budget that only one side has is 0 there."""
+    given: list[Counter[str]] = []
+    for playbook, days in sides:
+        actions = {action.rule: action for action in playbook.actions.actions}
+        spent: Counter[str] = Counter({budget.name: 0 for budget in playbook.policy.budgets})
+        for each in (each for day in days for each in day.recorded):
+            gift = gives_of(playbook.policy, actions[str(each.row["rule"])])
+            if gift is not None:
+                spent[gift[0]] += gift[1]
+        given.append(spent)
+    old, new = given
+    return [
+        {"budget": name, "in_force_cents": old[name], "proposed_cents": new[name]}
+        for name in sorted(old.keys() | new.keys())
+    ]
 
 
 def _changed(playbook: Playbook, proposed: Proposed) -> Playbook:

@@ -1,6 +1,8 @@
 """The raw rows that the audit judges by, as frames; times are Datetime('us', 'UTC')."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,19 +14,21 @@ _PEOPLE = f"""
   LEFT JOIN crm_contacts c ON c.tenant_id = {THIS_TENANT} AND c.id = {{}}.contact_id
   LEFT JOIN crm_accounts a ON a.tenant_id = {THIS_TENANT} AND a.id = c.account_id
 """
-_PERSON = "c.timezone, a.state, coalesce(c.mobile_phone, c.phone) AS phone"
+_PERSON = """c.timezone, a.state, coalesce(c.mobile_phone, c.phone) AS phone,
+  (SELECT g.number FROM keepwell.group_draws g WHERE g.contact_id = c.id) AS drawn"""
 
 
 async def list_messages(connection: AsyncConnection, since: datetime) -> pl.DataFrame:
     """List what has left, or may have, since a moment.
 
     Columns: id, decision_id, contact_id, action, subject, purpose, channel, dedupe_key,
-    content_source, left_at (when the attempt began that was judged), accepted (attempts that a
-    provider took), sent_events, timezone, state, phone.
+    content_source, household, letters (of the text), left_at (when the attempt began that was
+    judged), accepted (attempts that a provider took), sent_events, timezone, state, phone, drawn.
     """
     query = f"""
       SELECT s.id::text, s.decision_id::text, s.contact_id::text, s.action, d.subject, s.purpose,
-             s.channel, s.dedupe_key, s.content_source,
+             s.channel, s.dedupe_key, s.content_source, s.household::text,
+             coalesce(length(s.content ->> 'text'), 0),
              {microseconds("coalesce(t.started_at, s.sent_at)")}, coalesce(t.accepted, 0),
              (SELECT count(*) FROM keepwell.events e
                WHERE e.contact_id = s.contact_id AND e.type = 'message.sent'
@@ -44,13 +48,15 @@ async def list_messages(connection: AsyncConnection, since: datetime) -> pl.Data
         {
             **dict.fromkeys(
                 ("id", "decision_id", "contact_id", "action", "subject", "purpose", "channel",
-                 "dedupe_key", "content_source"),
+                 "dedupe_key", "content_source", "household"),
                 pl.String,
             ),
+            "letters": pl.Int64,
             "left_at": pl.Int64,
             "accepted": pl.Int64,
             "sent_events": pl.Int64,
             **dict.fromkeys(("timezone", "state", "phone"), pl.String),
+            "drawn": pl.Float64,
         },
         since=since,
     )  # fmt: skip
@@ -78,6 +84,7 @@ async def list_choices(connection: AsyncConnection, since: datetime) -> pl.DataF
             "at": pl.Int64,
             "leaves_at": pl.Int64,
             **dict.fromkeys(("policy_digest", "group", "timezone", "state", "phone"), pl.String),
+            "drawn": pl.Float64,
         },
         since=since,
     )
@@ -94,6 +101,14 @@ async def list_ledger(connection: AsyncConnection) -> pl.DataFrame:
         "id": pl.Int64,
     }
     return (await read_frame(connection, query, schema)).with_columns(utc("at"))
+
+
+async def list_answers(connection: AsyncConnection, types: Sequence[str]) -> pl.DataFrame:
+    """List what came back from contacts, by events of these types: contact_id, at."""
+    query = f"""SELECT contact_id::text, {microseconds("occurred_at")} FROM keepwell.events
+                 WHERE type = ANY({{types}}) AND contact_id IS NOT NULL"""
+    schema: dict[str, Any] = {"contact_id": pl.String, "at": pl.Int64}
+    return (await read_frame(connection, query, schema, types=list(types))).with_columns(utc("at"))
 
 
 async def list_numbers(connection: AsyncConnection) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Budgets: what is given or promised, exact under any number of transactions at once."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -90,8 +90,24 @@ async def release(connection: AsyncConnection, tenant_id: TenantId, decision_id:
     )
 
 
-async def list_used(connection: AsyncConnection) -> dict[tuple[str, date], int]:
-    """Return (budget, first day of the period) -> cents given or promised."""
+async def list_used(
+    connection: AsyncConnection, before: datetime | None = None
+) -> dict[tuple[str, date], int]:
+    """Return (budget, first day of the period) -> cents given or promised.
+
+    With `before` only what was decided for moments before it.
+    """
+    if before is not None:
+        reserved = await connection.execute(
+            text(
+                "SELECT r.budget, r.period_start, sum(r.cents)::bigint AS used_cents "
+                "FROM keepwell.budget_reservations r JOIN keepwell.decisions d "
+                "ON d.tenant_id = r.tenant_id AND d.id = r.decision_id "
+                "WHERE r.released_at IS NULL AND d.as_of < :before GROUP BY 1, 2"
+            ),
+            {"before": before},
+        )
+        return {(row.budget, row.period_start): row.used_cents for row in reserved}
     rows = await connection.execute(
         text("SELECT budget, period_start, used_cents FROM keepwell.budget_balances")
     )

@@ -1,4 +1,4 @@
-"""What looks at drift found, and the notice that people of the tenant get of it."""
+"""What looks at drift found."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,10 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
-from store.crm_access import THIS_TENANT
-
-# who is told: those who answer for the tenant
-_ROLES = ("owner", "admin")
 
 
 async def save_drift_report(
@@ -51,17 +47,3 @@ async def list_monthly_reports(connection: AsyncConnection) -> list[dict[str, An
         )
     )
     return [dict(row) for row in rows.mappings()]
-
-
-async def notify_people(connection: AsyncConnection, title: str, message: str) -> int:
-    """Add a notification of the CRM for each owner and admin; return how many there are."""
-    added = await connection.execute(
-        text(
-            "INSERT INTO notifications (tenant_id, user_id, title, message, notification_type, "
-            "entity_type) SELECT tenant_id, user_id, :title, :message, 'alert', 'churn_model' "
-            f"FROM tenant_users WHERE tenant_id = {THIS_TENANT} AND status = 'active' "
-            "AND role = ANY(:roles)"
-        ),
-        {"title": title, "message": message, "roles": list(_ROLES)},
-    )
-    return added.rowcount

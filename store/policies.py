@@ -68,6 +68,18 @@ async def find_newest_policy(connection: AsyncConnection) -> dict[str, Any] | No
     return None if found is None else dict(orjson.loads(found))
 
 
+async def find_policy_sections(connection: AsyncConnection, digest: str) -> dict[str, Any]:
+    """Return what the tenant had set in the version with these numbers; {} if it is not stored."""
+    found = await connection.scalar(
+        text(
+            "SELECT changed::text FROM keepwell.policy_versions WHERE digest = :digest "
+            "ORDER BY version DESC LIMIT 1"
+        ),
+        {"digest": digest},
+    )
+    return {} if found is None else dict(orjson.loads(found))
+
+
 async def find_policy_numbers(connection: AsyncConnection, digest: str) -> str | None:
     """Return the numbers of a digest as JSON text, None if they are not stored."""
     found: str | None = await connection.scalar(

@@ -36,6 +36,9 @@ _CONTACT_COLUMNS = """
   EXISTS (SELECT FROM crm_campaign_memberships m
            WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id
              AND m.status = 'unsubscribed') AS unsubscribed,
+  (SELECT string_agg(m.campaign_id::text, chr(10) ORDER BY m.campaign_id)
+     FROM crm_campaign_memberships m
+    WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id AND m.status = 'active') AS campaigns,
   coalesce(c.custom_fields, '{}')::text AS custom_fields,
   (SELECT json_build_object('name', a.name, 'industry', a.industry, 'city', a.city,
             'business_type', a.business_type, 'state', a.state, 'postal_code', a.postal_code,
@@ -49,7 +52,9 @@ _CONTACT_COLUMNS = """
   (SELECT h.overall_health_score FROM customer_health_scores h
     WHERE h.tenant_id = c.tenant_id AND h.contact_id = c.id
       AND h.as_of <= :as_of - interval '14 days' AND h.as_of > :as_of - interval '28 days'
-    ORDER BY h.as_of DESC LIMIT 1) AS score_14d_ago
+    ORDER BY h.as_of DESC LIMIT 1) AS score_14d_ago,
+  (SELECT g.number FROM keepwell.group_draws g
+    WHERE g.tenant_id = c.tenant_id AND g.contact_id = c.id AND g.drawn_at <= :as_of) AS drawn
 """
 # a send with what its cooldown is counted by
 _SENDS = """
@@ -210,10 +215,12 @@ async def list_contacts(
         "department": pl.String,
         "lead_source": pl.String,
         "unsubscribed": pl.String,
+        "campaigns": pl.String,
         "custom_fields": pl.String,
         "account": pl.String,
         "journey_stage": pl.String,
         "score_14d_ago": pl.Int64,
+        "drawn": pl.Float64,
     }
     columns = _CONTACT_COLUMNS.replace("'{}'", "'{{}}'").replace(":as_of", "{moment}")
     query = f"""SELECT {columns} FROM crm_contacts c

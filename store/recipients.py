@@ -30,6 +30,7 @@ class Recipient:
         do_not: channels that the CRM's flags forbid.
         unsubscribed: from any of the CRM's campaigns.
         state: of the account's address, as the CRM spells it.
+        drawn: stored number of the experiment's groups; None before it was drawn.
     """
 
     contact_id: ContactId
@@ -40,6 +41,7 @@ class Recipient:
     do_not: frozenset[str]
     unsubscribed: bool
     state: str | None = None
+    drawn: float | None = None
 
 
 async def list_recipients(
@@ -53,7 +55,9 @@ async def list_recipients(
             "WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id "
             "AND m.status = 'unsubscribed') AS unsubscribed, "
             "(SELECT a.state FROM crm_accounts a WHERE a.tenant_id = c.tenant_id "
-            "AND a.id = c.account_id) AS state "
+            "AND a.id = c.account_id) AS state, "
+            "(SELECT g.number FROM keepwell.group_draws g WHERE g.tenant_id = c.tenant_id "
+            "AND g.contact_id = c.id) AS drawn "
             "FROM crm_contacts c WHERE c.tenant_id = :tenant_id "
             "AND c.id = ANY(cast(:contacts AS uuid[]))"
         ),
@@ -77,6 +81,7 @@ async def list_recipients(
             ),
             unsubscribed=row.unsubscribed,
             state=row.state,
+            drawn=row.drawn,
         )
         for row in rows
     }

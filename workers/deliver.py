@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.ids import TenantId
+from services.count_campaigns import count_for_tenant
 from services.deliver import deliver_due
 from workers.context import WorkerContext
 
@@ -17,6 +18,8 @@ async def deliver_tenant(context: WorkerContext, tenant_id: TenantId) -> int:
         summary = await deliver_due(
             context.runtime.database, context.channels, tenant_id, stop=context.stop
         )
+        if summary.sent:
+            await count_for_tenant(context.runtime, tenant_id)
         return summary.seen
 
     return await context.once(f"{KIND}:{tenant_id}", work)

@@ -8,6 +8,7 @@ from engine.errors import Unavailable
 from engine.ids import TenantId
 from services.audit_policy import audit_tonight
 from services.decide_tonight import decide_tonight
+from services.draw_groups import draw_tonight
 from services.forget_answers import forget_answers
 from services.health_tonight import (
     drift_tonight,
@@ -16,6 +17,7 @@ from services.health_tonight import (
     texts_tonight,
 )
 from services.keep_insights import keep_insights_tonight
+from services.take_in_campaigns import campaigns_tonight
 from services.verify_rules import verify_tonight
 from services.wiring import Runtime
 from store.leases import get_moment
@@ -30,17 +32,21 @@ EVERY_SECONDS = 600.0
 # by the product's clock, UTC: late evening to midnight in the United States
 _HOURS = range(3, 6)
 
-# In this order for each tenant: rules are verified and health is scored before it is decided. A
-# job may be asked several times a night and by several workers.
+# In this order for each tenant: rules are verified, health is scored, campaigns are taken in and
+# new contacts drawn into groups before it is decided; the audit comes after, so that it sees what
+# was decided this night and what has left since the last. A job may be asked several times a night
+# and by several workers.
 JOBS: Sequence[tuple[str, Job]] = (
     ("verify", verify_tonight),
-    ("audit", audit_tonight),
     ("forget answers", forget_answers),
     ("insights", keep_insights_tonight),
     ("texts", texts_tonight),
     ("retrain", retrain_tonight),
     ("health", score_tonight),
+    ("campaigns", campaigns_tonight),
+    ("groups", draw_tonight),
     ("decide", decide_tonight),
+    ("audit", audit_tonight),
     ("drift", drift_tonight),
 )
 

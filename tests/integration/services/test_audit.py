@@ -115,3 +115,58 @@ async def test_the_nightly_audit_runs_once_a_day_and_leaves_its_findings(practic
         "SELECT detail FROM keepwell.audit_trail WHERE action = 'audit.violations'"
     )
     assert trail[0]["detail"]["quiet_hours"] == 1
+
+
+async def test_the_same_message_to_two_of_a_family_is_found(practice):
+    await practice.execute(
+        "INSERT INTO crm_accounts (id, tenant_id, name) VALUES (:id, :t, 'Garcia')",
+        id=(home := uuid4()), t=practice.tenant_id,
+    )  # fmt: skip
+    first = await sent(practice, account_id=home)
+    second = await sent(practice, SENT_AT + timedelta(days=1), account_id=home)
+    await practice.execute("UPDATE keepwell.sends SET household = :home", home=home)
+    assert await violations(practice) == {}  # treatment concerns one person and is never merged
+    for decision in (first, second):
+        await practice.execute(
+            "UPDATE keepwell.sends SET purpose = 'service' WHERE decision_id = :id",
+            id=decision["id"],
+        )
+    assert await violations(practice) == {"household": 1}
+
+
+async def test_a_message_in_a_rest_is_found_unless_something_came_back(practice):
+    decisions = [await sent(practice, SENT_AT - timedelta(days=days)) for days in (40, 20, 0)]
+    contact = decisions[0]["contact_id"]
+    await practice.execute(
+        "UPDATE keepwell.sends SET contact_id = :c, purpose = 'marketing'", c=contact
+    )
+    assert (await violations(practice))["rest"] == 1
+    await practice.add_event(contact, "message.replied", SENT_AT - timedelta(days=1))
+    assert "rest" not in await violations(practice)
+
+
+async def test_a_text_that_is_too_long_for_healthcare_is_found(practice):
+    decision = await sent(practice)
+    await practice.execute(
+        "UPDATE keepwell.sends SET channel = 'sms', "
+        "content = jsonb_build_object('text', repeat('x', 161)) WHERE decision_id = :id",
+        id=decision["id"],
+    )
+    assert (await violations(practice))["length"] == 1
+
+
+async def test_who_answers_for_the_tenant_is_told_of_a_violation_once(practice):
+    practice.tamper(
+        "INSERT INTO tenant_users (tenant_id, user_id, role) VALUES (%s, %s, 'owner')",
+        practice.tenant_id, uuid4(),
+    )  # fmt: skip
+    await sent(practice, MORNING.replace(hour=4))
+    for days in (1, 2):
+        then = practice.at(MORNING + timedelta(days=days))
+        try:
+            await audit_tonight(then.runtime, then.tenant_id)
+        finally:
+            await then.database.close()
+    told = await practice.rows("SELECT title, message FROM notifications")
+    assert len(told) == 1
+    assert told[0]["message"].startswith("1 x quiet_hours")

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from services.health_tonight import drift_tonight, retrain_tonight, score_tonight, texts_tonight
 from services.wiring import Runtime
-from store.drift_reports import notify_people
+from store.notifications import notify_people
 from tests.factories.practice import Practice
 
 pytestmark = pytest.mark.integration

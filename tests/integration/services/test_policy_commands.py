@@ -1,5 +1,6 @@
 """`keepwell policy` and `keepwell audit`, as one runs them."""
 
+import asyncio
 import json
 
 import pytest
@@ -67,3 +68,38 @@ def test_the_audit_of_a_tenant_that_has_done_nothing_finds_nothing(keepwell):
     assert code == 0, said
     assert json.loads(said)["messages"] == 0
     assert keepwell("audit", "--days", "30")[0] == 0
+
+
+async def test_consent_and_groups_are_told_and_set_from_the_command_line(
+    keepwell, database, tenant
+):
+    async with database.transaction(tenant) as connection:
+        contact = await connection.scalar(
+            text(
+                "INSERT INTO crm_contacts (id, tenant_id, email) "
+                "VALUES (gen_random_uuid(), :t, 'a@example.com') RETURNING id"
+            ),
+            {"t": tenant},
+        )
+    words = ("--by", "ada", "--source", "form 118", "--channel", "sms", "--purpose", "marketing")
+
+    def run(*told: str) -> tuple[int, str]:
+        return keepwell(*told)
+
+    loop = asyncio.get_running_loop()
+    asked = [
+        ("consent", "grant", str(contact), *words),
+        ("consent", "withdraw", str(contact), *words, "--json"),
+        ("consent", "show", str(contact)),
+        ("consent", "grant", str(contact), *words[:-1], "war"),
+        ("consent", "grant", str(contact), *words, "--at", "someday"),
+        ("policy", "groups", "--draw"),
+        ("audit", "--notify"),
+        ("campaigns", "show", "nothing of that name"),
+    ]
+    said = [await loop.run_in_executor(None, lambda told=told: run(*told)) for told in asked]
+    assert [code for code, _ in said] == [0, 0, 0, 2, 2, 0, 0, 2], said
+    assert "sms        marketing  granted" in said[0][1]
+    assert json.loads(said[1][1])["held"][0]["status"] == "revoked"
+    assert "express_written, form 118" in said[2][1]
+    assert "unknown risk, known lately" in said[5][1]

@@ -73,3 +73,18 @@ async def test_what_was_really_sent_in_the_week_is_taken_out_and_before_it_count
 async def test_an_empty_endless_or_future_window_is_refused(practice, since, until):
     with pytest.raises(InvalidInput):
         await asked(practice, Proposed(), since=MORNING + since * DAY, until=MORNING + until * DAY)
+
+
+async def test_a_section_of_the_policy_is_tried_and_tells_what_budgets_would_give(practice):
+    for _ in range(3):
+        await practice.add_no_show(await practice.add_contact(), 4.0)
+    gift = {"budgets": [{"name": "g", "limit": "5.00 USD", "per": "month",
+                         "gives": {"*": "2.00 USD"}}]}  # fmt: skip
+    told = await asked(practice, Proposed(sections=gift))
+    (budget,) = told["budgets"]
+    assert (budget["budget"], budget["in_force_cents"]) == ("g", 0)
+    assert budget["proposed_cents"] == 200 * told["proposed"]["sends"] <= 500
+    none = {"caps": [{"purpose": "any", "in": "7 days", "at_most": "0"}]}
+    told = await asked(practice, Proposed(sections=none))
+    assert told["proposed"]["sends"] == 0
+    assert told["lost"]["contacts"] == told["in_force"]["contacts"] > 0
