@@ -28,8 +28,8 @@ IndexArray = NDArray[np.int64]
 
 VARIANT_PREFIX = "variant:"  # followed by the action: its variants are arms of its own factor
 
-# Rows per step: the nodes of a chunk stay in the processor's cache.
-_CHUNK = 512
+# Rows per step: few calls, and what a step holds stays in the cache.
+_CHUNK = 4096
 _BITS = 62  # arms whose mask fits a number
 # Probabilities are drawn from as logged: what differs beyond this between processors is cut off.
 _DECIMALS = 12
