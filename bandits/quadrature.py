@@ -100,7 +100,7 @@ def _out_of_reach(
     widest = np.where(allowed, spread, 0.0).max(axis=0)
     narrowest = np.where(allowed, spread, np.inf).min(axis=0)
     top = np.where(allowed, mean, -np.inf).max(axis=0)
-    # exp(-0.5 * 45^2) is 0 in float64
+    # so far below that its density is nothing and its F is 1
     far = top - 50.0 * widest
     return np.where(allowed, mean, far), np.where(allowed, spread, narrowest), narrowest
 

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-_CHUNK = 2048
+_CHUNK = 1024
 _NORMALS = 1 << 16  # a hash holds four numbers of 16 bits
 
 

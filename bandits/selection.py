@@ -215,15 +215,19 @@ def _distribution(
     return shares[:, place]
 
 
+def score_scale(state: PolicyState, arms: FactorState) -> float:
+    """Standard deviations that scores of this factor are drawn with, in posterior spreads."""
+    if arms.spreads is None:
+        return state.alpha
+    return drawn_noise(state.noise, float(arms.observations.mean()))
+
+
 def _by_context(
     state: PolicyState, arms: FactorState, columns: FloatArray, mask: BoolArray
 ) -> FloatArray:
     """The same, for each row's own context."""
     mean, variance = score_moments(columns, squares(columns), arms.beta, arms.triangle)
-    if arms.spreads is None:
-        scale = state.alpha
-    else:
-        scale = drawn_noise(state.noise, float(arms.observations.mean()))
+    scale = score_scale(state, arms)
     # An all-zero context has no spread at all; a tiny one keeps the integral defined.
     spread = np.maximum(scale * np.sqrt(variance), 1e-6)
     if state.policy in (LIN_UCB, LIN_GREEDY):
