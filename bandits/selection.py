@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.context import known
+from bandits.counting import COUNTING
+from bandits.counting import shares as counted_shares
 from bandits.draw import FloatArray, KeyArray, uniforms
 from bandits.factor import FactorState
 from bandits.linear import score_moments, squares
@@ -198,21 +200,35 @@ def _distribution(
 
     Where contexts tell nothing the answer depends on the mask alone: it is computed once a mask.
     """
-    if arms.spreads is None or any(arms.spreads.groups[1:]) or len(mask) > _BITS:
+    counting = state.policy in COUNTING
+    if not counting and (arms.spreads is None or any(arms.spreads.groups[1:])):
         return _by_context(state, arms, columns, mask)
-    bits = np.left_shift(1, np.arange(len(mask), dtype=np.int64))
-    kinds, first, place = np.unique(bits @ mask, return_index=True, return_inverse=True)
+    kinds, place = _kinds(mask)
     shares = np.empty((len(mask), len(kinds)))
-    for kind, at in enumerate(first):
-        key = (state.policy, state.noise, int(kinds[kind]))
+    for kind, at in enumerate(kinds):
+        allowed = mask[:, at]
+        key = (state.policy, state.noise, allowed.tobytes())
         found = arms.shares_by_mask.get(key)
         if found is None:
-            alone = np.zeros((len(columns), 1))
-            alone[0] = 1.0
-            found = _by_context(state, arms, alone, mask[:, at, None])[:, 0]
+            if counting:
+                found = counted_shares(state.policy, arms, allowed).round(_DECIMALS)
+            else:
+                alone = np.zeros((len(columns), 1))
+                alone[0] = 1.0
+                found = _by_context(state, arms, alone, allowed[:, None])[:, 0]
             arms.shares_by_mask[key] = found
         shares[:, kind] = found
     return shares[:, place]
+
+
+def _kinds(mask: BoolArray) -> tuple[list[int], IndexArray]:
+    """A column of each different mask, and which of them each column is."""
+    if len(mask) <= _BITS:
+        bits = np.left_shift(1, np.arange(len(mask), dtype=np.int64))
+        _, first, place = np.unique(bits @ mask, return_index=True, return_inverse=True)
+    else:
+        _, first, place = np.unique(mask, axis=1, return_index=True, return_inverse=True)
+    return first.tolist(), place.reshape(-1)
 
 
 def score_scale(state: PolicyState, arms: FactorState) -> float:

@@ -16,6 +16,7 @@ from services.health_tonight import (
     texts_tonight,
 )
 from services.keep_insights import keep_insights_tonight
+from services.learn_tonight import learn_tonight
 from services.verify_rules import verify_tonight
 from services.wiring import Runtime
 from store.leases import get_moment
@@ -36,6 +37,7 @@ JOBS: Sequence[tuple[str, Job]] = (
     ("verify", verify_tonight),
     ("audit", audit_tonight),
     ("forget answers", forget_answers),
+    ("learn", learn_tonight),
     ("insights", keep_insights_tonight),
     ("texts", texts_tonight),
     ("retrain", retrain_tonight),
