@@ -53,15 +53,22 @@ async def list_monthly_reports(connection: AsyncConnection) -> list[dict[str, An
     return [dict(row) for row in rows.mappings()]
 
 
-async def notify_people(connection: AsyncConnection, title: str, message: str) -> int:
+async def notify_people(
+    connection: AsyncConnection,
+    title: str,
+    message: str,
+    *,
+    kind: str = "alert",
+    about: str = "churn_model",
+) -> int:
     """Add a notification of the CRM for each owner and admin; return how many there are."""
     added = await connection.execute(
         text(
             "INSERT INTO notifications (tenant_id, user_id, title, message, notification_type, "
-            "entity_type) SELECT tenant_id, user_id, :title, :message, 'alert', 'churn_model' "
+            "entity_type) SELECT tenant_id, user_id, :title, :message, :kind, :about "
             f"FROM tenant_users WHERE tenant_id = {THIS_TENANT} AND status = 'active' "
             "AND role = ANY(:roles)"
         ),
-        {"title": title, "message": message, "roles": list(_ROLES)},
+        {"title": title, "message": message, "kind": kind, "about": about, "roles": list(_ROLES)},
     )
     return added.rowcount
