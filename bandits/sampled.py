@@ -59,7 +59,9 @@ def drawn_arms(
         score = products_by_row(part) @ variance
         np.maximum(score, 0.0, out=score)
         np.sqrt(score, out=score)
-        score *= _normals()[hashed(keys[at], seed, "score", groups).view(np.uint16)[:, :k]]
+        bits = hashed(keys[at], seed, "score", groups).view(np.uint16)
+        # all 65,536 values have a place; without the check it is three times as fast
+        score *= _normals().take(bits, mode="clip")[:, :k]
         score += part @ mean
         if allowed is not None:
             score[~allowed[at]] = -np.inf
