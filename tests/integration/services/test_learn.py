@@ -210,7 +210,7 @@ async def test_messages_that_nobody_answers_teach_in_the_night_and_unnamed_state
     assert await learn_tonight(practice.runtime, practice.tenant_id) == 0
     assert await versions(practice) == [1]  # nothing new, and not a day older
     named = await practice.decide(await practice.add_missed())
-    assert named["policy_state_version"] == 1
+    assert named["versions"]["policy_state_version"] == 1
     async with practice.transaction() as connection:
         for _ in range(2):
             await relearn(connection, practice.tenant_id)
