@@ -4,10 +4,10 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
-SQL = Path(__file__).parent.parent / "sql" / "0013_policy_states_pruned.sql"
+SQL = Path(__file__).parent.parent / "sql" / "0014_policy_states_pruned.sql"
 
 
 def upgrade() -> None:
