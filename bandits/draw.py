@@ -40,6 +40,13 @@ def uniforms(keys: KeyArray, seed: int, factor: str) -> FloatArray:
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def hashed(keys: KeyArray, seed: int, purpose: str, places: KeyArray) -> KeyArray:
+    """64 random bits for each key and place, (n, m): one hash of both."""
+    stream = np.uint64(_stream(seed, purpose))
+    own = _mix(keys.astype(np.uint64) ^ stream)
+    return _mix(own[:, None] + (places + np.uint64(1)) * _GAMMA)
+
+
 @lru_cache(maxsize=4096)
 def _stream(seed: int, factor: str) -> int:
     digest = hashlib.blake2b(f"{seed}:{factor}".encode(), digest_size=8).digest()

@@ -5,10 +5,13 @@ written elementwise: LAPACK and BLAS choose kernels by processor and by batch si
 the last bits, and a decision must come out the same on every machine and in every batch.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 
 def inverse(precision: FloatArray) -> FloatArray:
@@ -52,6 +55,17 @@ def squares(columns: FloatArray) -> FloatArray:
     return np.concatenate([columns[i] * columns[i:] for i in range(d)])
 
 
+def products_by_row(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Products x_i x_j of contexts (n, d), in the order of `packed`: (n, d (d + 1) / 2)."""
+    n, d = rows.shape
+    found = np.empty((n, d * (d + 1) // 2), dtype=np.float32)
+    at = 0
+    for i in range(d):
+        np.multiply(rows[:, i:], rows[:, i : i + 1], out=found[:, at : at + d - i])
+        at += d - i
+    return found
+
+
 def score_moments(
     columns: FloatArray, products: FloatArray, beta: FloatArray, triangle: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -80,7 +94,7 @@ def _weighted(weights: FloatArray, rows: FloatArray) -> FloatArray:
     return total
 
 
-def summed(values: FloatArray, axis: int) -> FloatArray:
+def summed(values: NDArray[_Real], axis: int) -> NDArray[_Real]:
     """The sum along an axis, added in an order that depends on that axis's length alone.
 
     numpy's own reduction adds in another order when the other axes change, e.g. with the number
@@ -93,5 +107,5 @@ def summed(values: FloatArray, axis: int) -> FloatArray:
         if len(rest) % 2:
             pairs[0] += rest[-1]
         rest = pairs
-    total: FloatArray = rest[0]
+    total: NDArray[_Real] = rest[0]
     return total

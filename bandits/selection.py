@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.context import known
+from bandits.counting import COUNTING
+from bandits.counting import shares as counted_shares
 from bandits.draw import FloatArray, KeyArray, uniforms
 from bandits.factor import FactorState
 from bandits.linear import score_moments, squares
@@ -28,8 +30,8 @@ IndexArray = NDArray[np.int64]
 
 VARIANT_PREFIX = "variant:"  # followed by the action: its variants are arms of its own factor
 
-# Rows per step: the nodes of a chunk stay in the processor's cache.
-_CHUNK = 512
+# Rows per step: few calls, and what a step holds stays in the cache.
+_CHUNK = 4096
 _BITS = 62  # arms whose mask fits a number
 # Probabilities are drawn from as logged: what differs beyond this between processors is cut off.
 _DECIMALS = 12
@@ -198,21 +200,42 @@ def _distribution(
 
     Where contexts tell nothing the answer depends on the mask alone: it is computed once a mask.
     """
-    if arms.spreads is None or any(arms.spreads.groups[1:]) or len(mask) > _BITS:
+    counting = state.policy in COUNTING
+    if not counting and (arms.spreads is None or any(arms.spreads.groups[1:])):
         return _by_context(state, arms, columns, mask)
-    bits = np.left_shift(1, np.arange(len(mask), dtype=np.int64))
-    kinds, first, place = np.unique(bits @ mask, return_index=True, return_inverse=True)
+    kinds, place = _kinds(mask)
     shares = np.empty((len(mask), len(kinds)))
-    for kind, at in enumerate(first):
-        key = (state.policy, state.noise, int(kinds[kind]))
+    for kind, at in enumerate(kinds):
+        allowed = mask[:, at]
+        key = (state.policy, state.noise, allowed.tobytes())
         found = arms.shares_by_mask.get(key)
         if found is None:
-            alone = np.zeros((len(columns), 1))
-            alone[0] = 1.0
-            found = _by_context(state, arms, alone, mask[:, at, None])[:, 0]
+            if counting:
+                found = counted_shares(state.policy, arms, allowed).round(_DECIMALS)
+            else:
+                alone = np.zeros((len(columns), 1))
+                alone[0] = 1.0
+                found = _by_context(state, arms, alone, allowed[:, None])[:, 0]
             arms.shares_by_mask[key] = found
         shares[:, kind] = found
     return shares[:, place]
+
+
+def _kinds(mask: BoolArray) -> tuple[list[int], IndexArray]:
+    """A column of each different mask, and which of them each column is."""
+    if len(mask) <= _BITS:
+        bits = np.left_shift(1, np.arange(len(mask), dtype=np.int64))
+        _, first, place = np.unique(bits @ mask, return_index=True, return_inverse=True)
+    else:
+        _, first, place = np.unique(mask, axis=1, return_index=True, return_inverse=True)
+    return first.tolist(), place.reshape(-1)
+
+
+def score_scale(state: PolicyState, arms: FactorState) -> float:
+    """Standard deviations that scores of this factor are drawn with, in posterior spreads."""
+    if arms.spreads is None:
+        return state.alpha
+    return drawn_noise(state.noise, float(arms.observations.mean()))
 
 
 def _by_context(
@@ -220,10 +243,7 @@ def _by_context(
 ) -> FloatArray:
     """The same, for each row's own context."""
     mean, variance = score_moments(columns, squares(columns), arms.beta, arms.triangle)
-    if arms.spreads is None:
-        scale = state.alpha
-    else:
-        scale = drawn_noise(state.noise, float(arms.observations.mean()))
+    scale = score_scale(state, arms)
     # An all-zero context has no spread at all; a tiny one keeps the integral defined.
     spread = np.maximum(scale * np.sqrt(variance), 1e-6)
     if state.policy in (LIN_UCB, LIN_GREEDY):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.context import CONTEXT_FEATURES
+from bandits.counting import COUNTING
 from bandits.factor import FactorState, untrained
 from bandits.hierarchy import Spreads
 from engine.errors import StateUnusable
@@ -28,9 +29,9 @@ FORMAT_VERSION = 2
 _READABLE = (1, FORMAT_VERSION)
 
 # The policies that a tenant can choose. The first is Keepwell's own; the others are MABWiser's
-# LinTS, LinUCB and LinGreedy, each arm for itself.
+# LinTS, LinUCB and LinGreedy, each arm for itself, and its bandits without context.
 HIERARCHICAL, LIN_TS, LIN_UCB, LIN_GREEDY = "hierarchical", "lints", "linucb", "lingreedy"
-POLICIES = (HIERARCHICAL, LIN_TS, LIN_UCB, LIN_GREEDY)
+POLICIES = (HIERARCHICAL, LIN_TS, LIN_UCB, LIN_GREEDY, *COUNTING)
 
 # Noise of one reward. Rewards are mostly 0 with a business rate of 5 to 18 %, so their standard
 # deviation is sqrt(p (1 - p)) = 0.2 to 0.4; with 1.0 the policy explores far too long.

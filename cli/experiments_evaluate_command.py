@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bandits.state import POLICIES
 from cli.options import AsJson, Document, Tenant, run_for
 from cli.output import FINDINGS, console, print_json
 from engine.ids import TenantId
@@ -14,7 +15,7 @@ from services.wiring import Runtime
 Factor = Annotated[str, typer.Option(help="Which choice the policy makes: channel or slot.")]
 Policy = Annotated[
     str,
-    typer.Option(help="uniform, fixed:<arm>, hierarchical, lints, linucb or lingreedy."),
+    typer.Option(help=f"uniform, fixed:<arm>, {', '.join(POLICIES)}."),
 ]
 Settled = Annotated[int, typer.Option(min=0, help="Leave out decisions sent later than this.")]
 

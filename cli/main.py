@@ -143,6 +143,7 @@ app = group(
         "sentiment": "sentiment_command.sentiment_command",
         "decide": "decide_command.decide_command",
         "learn": "learn_command.learn_command",
+        "learning": "learning_command.learning_command",
         "measure": "measure_command.measure_command",
         "strategies": "strategies_command.strategies_command",
         "lift": "experiments_commands.lift_command",

@@ -17,6 +17,7 @@ from store.experiments import (
     list_experiments,
     stop_experiment,
 )
+from store.notifications import notify_people
 
 BY = "keepwell: stop rule"
 log = logging.getLogger(__name__)
@@ -64,8 +65,30 @@ async def _stop(
     await add_notice(
         connection, tenant_id, kind="experiment_stopped", subject=experiment.name, detail=detail
     )
+    harmful = found.verdict == "harmful"
+    await notify_people(
+        connection,
+        f"The experiment {experiment.name} has ended",
+        _told(experiment, found),
+        kind="warning" if harmful else "info",
+        about="experiment",
+    )
     line = AuditLine(BY, "stop", "experiment", experiment.name, {"verdict": found.verdict})
     await add_audit(connection, tenant_id, line)
-    level = logging.WARNING if found.verdict == "harmful" else logging.INFO
+    level = logging.WARNING if harmful else logging.INFO
     log.log(level, "tenant %s: experiment %s: %s", tenant_id, experiment.name, found.verdict)
     return 1
+
+
+def _told(experiment: Experiment, found: Judged) -> str:
+    """The end of an experiment in a sentence or two, for those who answer for the tenant."""
+    ends = {
+        "winner": f"'{found.arm}' works better than every other wording.",
+        "no_difference": "The wordings differ by less than what was planned to matter.",
+        "harmful": f"'{found.arm}' did harm: {found.guard} rose.",
+    }
+    said = ends.get(found.verdict, f"Its verdict is {found.verdict}.")
+    return (
+        f"{said} The bandits choose the wording of {experiment.action} again; "
+        f"'keepwell experiments show {experiment.name}' has the figures."
+    )

@@ -115,6 +115,13 @@ async def rebuild(connection: AsyncConnection, tenant_id: TenantId) -> Rebuilt:
     return Rebuilt(decisions, len(again), differing)
 
 
+async def relearn(connection: AsyncConnection, tenant_id: TenantId) -> int:
+    """Make the next version of the state from the evidence as it stands; return its number."""
+    evidence = evidence_from(await get_evidence(connection))
+    settings = await learning_settings(connection, tenant_id)
+    return await _next_version(connection, tenant_id, evidence, settings)
+
+
 async def _next_version(
     connection: AsyncConnection,
     tenant_id: TenantId,

@@ -160,6 +160,29 @@ async def add_policy_state(
     return int(version or 0)
 
 
+async def drop_unused_policy_states(connection: AsyncConnection, older_than: datetime) -> int:
+    """Delete versions made before this that no decision names; the newest stays."""
+    result = await connection.execute(
+        text(
+            "DELETE FROM keepwell.policy_states p "
+            "WHERE p.policy = 'treatment' AND p.effective_at < :moment "
+            "AND p.version < (SELECT max(version) FROM keepwell.policy_states "
+            "WHERE policy = 'treatment') AND NOT EXISTS (SELECT FROM keepwell.decisions d "
+            "WHERE d.tenant_id = p.tenant_id AND d.policy_state_version = p.version)"
+        ),
+        {"moment": older_than},
+    )
+    return result.rowcount
+
+
+async def find_policy_state_made(connection: AsyncConnection) -> datetime | None:
+    """Return when the newest version was made, None before the first."""
+    found: datetime | None = await connection.scalar(
+        text("SELECT max(effective_at) FROM keepwell.policy_states WHERE policy = 'treatment'")
+    )
+    return found
+
+
 async def latest_policy_version(connection: AsyncConnection) -> int:
     """Return the newest version of the treatment policy's state; 0 for the prior."""
     found = await connection.scalar(

@@ -10,16 +10,21 @@ _ROLES = ("owner", "admin")
 
 
 async def notify_people(
-    connection: AsyncConnection, title: str, message: str, about: str = "churn_model"
+    connection: AsyncConnection,
+    title: str,
+    message: str,
+    about: str = "churn_model",
+    *,
+    kind: str = "alert",
 ) -> int:
     """Add a notification for each owner and admin; return how many there are."""
     added = await connection.execute(
         text(
             "INSERT INTO notifications (tenant_id, user_id, title, message, notification_type, "
-            "entity_type) SELECT tenant_id, user_id, :title, :message, 'alert', :about "
+            "entity_type) SELECT tenant_id, user_id, :title, :message, :kind, :about "
             f"FROM tenant_users WHERE tenant_id = {THIS_TENANT} AND status = 'active' "
             "AND role = ANY(:roles)"
         ),
-        {"title": title, "message": message, "about": about, "roles": list(_ROLES)},
+        {"title": title, "message": message, "kind": kind, "about": about, "roles": list(_ROLES)},
     )
     return added.rowcount

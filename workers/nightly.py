@@ -17,6 +17,7 @@ from services.health_tonight import (
     texts_tonight,
 )
 from services.keep_insights import keep_insights_tonight
+from services.learn_tonight import learn_tonight
 from services.take_in_campaigns import campaigns_tonight
 from services.verify_rules import verify_tonight
 from services.wiring import Runtime
@@ -39,6 +40,7 @@ _HOURS = range(3, 6)
 JOBS: Sequence[tuple[str, Job]] = (
     ("verify", verify_tonight),
     ("forget answers", forget_answers),
+    ("learn", learn_tonight),
     ("insights", keep_insights_tonight),
     ("texts", texts_tonight),
     ("retrain", retrain_tonight),

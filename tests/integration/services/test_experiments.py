@@ -1,6 +1,7 @@
 """An experiment on a message: planned, drawn by chance, judged, stopped, and told."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -117,7 +118,20 @@ async def test_wordings_are_drawn_evenly_while_it_runs_and_the_decision_replays(
         assert (await practice.replay(each["id"]))["verdict"] == "identical"
 
 
+async def notifications(practice):
+    rows = await practice.rows(
+        "SELECT user_id, title, message, notification_type, entity_type FROM notifications"
+    )
+    return [dict(row) for row in rows]
+
+
 async def test_the_winner_ends_it_and_people_are_told(practice):
+    owner = uuid4()
+    for role, user in (("owner", owner), ("member", uuid4())):
+        practice.tamper(
+            "INSERT INTO tenant_users (tenant_id, user_id, role) VALUES (%s, %s, %s)",
+            practice.tenant_id, user, role,
+        )  # fmt: skip
     await running(practice)
     await sent(practice, "brief", 1500, reached=300)
     await sent(practice, "friendly", 1500, reached=450)
@@ -133,6 +147,10 @@ async def test_the_winner_ends_it_and_people_are_told(practice):
         (notice,) = (await show_experiments(connection))["notices"]
     assert (notice["subject"], notice["verdict"]) == (NAME, "winner")
     assert await judged(practice) == 0
+    (told,) = await notifications(practice)
+    assert (told["user_id"], told["entity_type"]) == (owner, "experiment")
+    assert (NAME in told["title"], told["notification_type"]) == (True, "info")
+    assert "'friendly' works better" in told["message"]
 
 
 async def test_opt_outs_end_it_even_where_the_wording_works(practice):

@@ -10,7 +10,9 @@ from bandits.response import Counts, Guess, response
 from bandits.selection import VARIANT_PREFIX
 from bandits.state import LIN_UCB, PolicyState, load_state
 from engine.errors import InvalidInput
-from services.learn import learn, learn_tenant, rebuild
+from services.learn import learn, learn_tenant, rebuild, relearn
+from services.learn_tonight import learn_tonight
+from services.set_learning import set_learning
 from store.lending import ArmCount, list_borrowed, replace_lent
 from tests.factories.practice import MORNING, Practice, forget_playbooks, open_practice
 from tests.integration.services.test_record_event import DAY, SENT, delivered
@@ -167,6 +169,58 @@ async def test_a_tenant_may_choose_a_baseline_policy(practice):
     again = await practice.decide(await practice.add_missed())
     forget_playbooks()
     assert (await practice.replay(again["id"]))["verdict"] == "identical"
+
+
+@pytest.mark.parametrize("policy", ["thompson", "ucb1", "epsilon_greedy"])
+async def test_a_baseline_without_context_is_set_by_a_person_and_its_decisions_replay(
+    practice, policy
+):
+    decided = await delivered(practice)
+    await practice.report(decided["contact_id"], "appointment.booked", SENT + DAY)
+    await taught(practice)
+    async with practice.transaction() as connection:
+        told = await set_learning(connection, practice.tenant_id, {"policy": policy}, by="ada")
+    assert told["policy"] == policy
+    assert await versions(practice) == [1, 2]
+    state = await state_of(practice, 2)
+    assert (state.policy, state.factors["channel"].spreads) == (policy, None)
+    assert state.factors["channel"].observations.tolist() == [1]
+    again = await practice.decide(await practice.add_missed())
+    forget_playbooks()
+    assert (await practice.replay(again["id"]))["verdict"] == "identical"
+    (line,) = await practice.rows(
+        "SELECT actor, detail FROM keepwell.audit_trail WHERE action = 'learning.set'"
+    )
+    assert line["actor"] == "ada"
+    assert line["detail"]["after"] == {"policy": policy}
+
+
+async def test_a_change_of_learning_without_a_name_or_a_value_changes_nothing(practice):
+    for changes, by in (({}, "ada"), ({"policy": "ucb1"}, " "), ({"policy": "best"}, "ada")):
+        async with practice.transaction() as connection:
+            with pytest.raises(InvalidInput):
+                await set_learning(connection, practice.tenant_id, changes, by=by)
+    assert await versions(practice) == []
+
+
+async def test_messages_that_nobody_answers_teach_in_the_night_and_unnamed_states_go(practice):
+    await delivered(practice)
+    assert await learn_tonight(practice.runtime, practice.tenant_id) == 1
+    assert (await state_of(practice, 1)).factors["channel"].reward_sum.tolist() == [0.0]
+    assert await learn_tonight(practice.runtime, practice.tenant_id) == 0
+    assert await versions(practice) == [1]  # nothing new, and not a day older
+    named = await practice.decide(await practice.add_missed())
+    assert named["versions"]["policy_state_version"] == 1
+    async with practice.transaction() as connection:
+        for _ in range(2):
+            await relearn(connection, practice.tenant_id)
+    practice.tamper(
+        "UPDATE keepwell.policy_states SET effective_at = effective_at - interval '9 days' "
+        "WHERE tenant_id = %s", practice.tenant_id,
+    )  # fmt: skip
+    assert await learn_tonight(practice.runtime, practice.tenant_id) == 0
+    # 1 is named by a decision, 4 was made tonight because evidence had aged
+    assert await versions(practice) == [1, 4]
 
 
 @pytest.mark.parametrize("told", [{"policy": "best"}, {"noise": 0}, {"pool": 1}, {"floor": 0.1}])

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from bandits.context import CONTEXT_FEATURES, context_matrix
 from bandits.draw import keys_of, uniforms
 from bandits.factor import FactorState, untrained
 from bandits.quadrature import probability_best
+from bandits.sampled import drawn_arms
 from bandits.selection import (
     VARIANT_PREFIX,
     choose,
@@ -19,6 +21,7 @@ from bandits.selection import (
     joint_probability,
     marginal_probability,
     probabilities,
+    score_scale,
 )
 from bandits.state import LIN_GREEDY, LIN_TS, LIN_UCB, PolicyState, initial_state
 from engine.errors import StateUnusable
@@ -304,3 +307,42 @@ PINNED = [0.15227466640816878, 0.06561133520338236]
 def test_contexts_and_masks_that_do_not_fit_the_state_are_refused(columns, factor, arms):
     with pytest.raises(StateUnusable):
         choose(state_of(), factor, np.ones((2, columns)), np.ones((2, arms), bool), np.zeros(2))
+
+
+@pytest.mark.parametrize("arms", [2, 4, 8, 10, 56])
+@pytest.mark.parametrize("unlike", [1.0, 2.5, 5.0])
+def test_probabilities_are_those_of_a_fine_integral(arms, unlike):
+    rng = np.random.default_rng(arms)
+    mean = rng.normal(size=(arms, 60)) * rng.choice([0.2, 1.0, 3.0], size=60)
+    spread = unlike ** -rng.random((arms, 60))
+    told = probability_best(mean, spread, np.ones((arms, 60), bool))
+    t = np.linspace((mean - 8 * spread).max(axis=0), (mean + 8 * spread).max(axis=0), 1501)
+    z = (t[None] - mean[:, None]) / spread[:, None]
+    below = ndtr(z)
+    areas = np.array(
+        [
+            (np.exp(-0.5 * z[k] ** 2) / spread[k] * np.delete(below, k, axis=0).prod(axis=0)).sum(0)
+            for k in range(arms)
+        ]
+    )
+    distance = np.abs(told - areas / areas.sum(axis=0)).sum(axis=0) / 2
+    # what the module claims
+    assert distance.max() < 2e-4
+    assert distance.mean() < 4e-5
+
+
+def test_scores_drawn_for_a_look_ahead_win_as_often_as_the_exact_probability_says():
+    state = state_of(rows_per_arm=300)
+    n = 60_000
+    x = np.repeat(contexts(1), n, axis=0)
+    mask = np.ones((n, 8), bool)
+    mask[:, 3] = False
+    slot = state.factors["slot"]
+    drawn = drawn_arms(slot, x, keys(n), 5, score_scale(state, slot), mask)
+    told = probabilities(state, "slot", x[:1], mask[:1], share=0.0)[0]
+    played = np.bincount(drawn, minlength=8) / n
+    # five standard errors for each of 8 shares, and what single precision and the integral leave
+    assert (np.abs(played - told) <= 5 * np.sqrt(told * (1 - told) / n) + 3e-4).all()
+    assert (drawn == drawn_arms(slot, x, keys(n), 5, score_scale(state, slot), mask)).all()
+    alone = drawn_arms(slot, x[9:10], keys(n)[9:10], 5, score_scale(state, slot), mask[9:10])
+    assert alone[0] == drawn[9]
