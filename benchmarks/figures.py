@@ -1,5 +1,6 @@
 """A figure: what was measured, against what, and whether it clears its bar."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,19 +61,23 @@ class Figure:
         return "" if self.bar is None else f"≥ {self.bar:g}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; None where a quantity is not finite, which JSON can't say."""
         return {
             "area": self.area,
             "name": self.name,
-            "value": self.value,
+            "value": _finite(self.value),
             "unit": self.unit,
-            "reference": self.reference,
+            "reference": _finite(self.reference),
             "against": self.against,
-            "ratio": self.ratio,
+            "ratio": _finite(self.ratio),
             "bar": self.bar,
             "reach": self.reach,
             "ok": self.ok,
         }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _divided(upper: float, lower: float) -> float:

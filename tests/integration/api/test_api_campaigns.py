@@ -1,5 +1,7 @@
 """Campaigns, consent and what-if over HTTP."""
 
+from uuid import uuid4
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -85,6 +87,23 @@ async def test_a_consent_that_proves_nothing_is_refused(client, key, contact, ch
         f"/v1/contacts/{contact.id}/consent", json=GRANT | change, headers=key
     )
     assert answer.status_code == 422, answer.text
+
+
+async def test_another_tenants_campaign_is_answered_like_an_unknown_one(client, key, other_key):
+    added = await client.post("/v1/campaigns", json=NEW, headers=key)
+    theirs, unknown = f"/v1/campaigns/{added.json()['id']}", f"/v1/campaigns/{uuid4()}"
+    for path, method in (("", "GET"), ("/start", "POST"), ("/end", "POST")):
+        body = None if method == "GET" else {"by": "mallory"}
+        answers = [
+            await client.request(method, place + path, json=body, headers=other_key)
+            for place in (theirs, unknown)
+        ]
+        assert [each.status_code for each in answers] == [404, 404]
+        told = [each.text.replace(place[14:], "ID") for each, place in
+                zip(answers, (theirs, unknown), strict=True)]  # fmt: skip
+        assert told[0] == told[1]
+    read = await client.get(theirs, headers=key)
+    assert read.json()["state"] == added.json()["state"]
 
 
 async def test_a_past_week_is_decided_otherwise(client, key, contact):

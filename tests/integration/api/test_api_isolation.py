@@ -15,6 +15,15 @@ def in_a_month() -> str:
     return (datetime.now(UTC) + timedelta(days=30)).isoformat()
 
 
+GRANT = {
+    "id": "form-118",
+    "channels": ["sms"],
+    "purposes": ["marketing"],
+    "status": "granted",
+    "basis": "express_written",
+    "source": "signup form v3",
+    "by": "web",
+}
 OVERRIDE = {"by": "ada", "reason": "called", "risk_level": "low"}
 WITH_ID = [
     ("get", "/v1/contacts/{contact}", None),
@@ -29,6 +38,8 @@ WITH_ID = [
     ),
     ("post", "/v1/contacts/{contact}/health/override/lift", {"by": "ada"}),
     ("put", "/v1/contacts/{contact}/machines", {"refused": True, "by": "ada"}),
+    ("get", "/v1/contacts/{contact}/consent", None),
+    ("put", "/v1/contacts/{contact}/consent", GRANT),
     ("get", "/v1/decisions/{decision}", None),
     ("get", "/v1/decisions/{decision}/explain", None),
     ("post", "/v1/decisions/{decision}/replay", None),
@@ -70,6 +81,8 @@ OTHERS = [
     ("post", "/v1/approvals/{approval}/approve"),
     ("post", "/v1/approvals/{approval}/refuse"),
     ("post", "/v1/plan/marks/{mark_id}/withdraw"),
+    ("get", "/v1/campaigns/{campaign}"),
+    ("post", "/v1/campaigns/{campaign}/{wish}"),
 ]
 # a name that tenants may share gives nothing away, and finds only one's own
 WITH_NAME = [

@@ -98,3 +98,9 @@ def test_every_area_of_the_product_has_its_place() -> None:
 def test_a_world_that_nobody_used_starts_no_server() -> None:
     with World() as world:
         assert "runtime" not in vars(world)
+
+
+def test_what_never_settled_is_valid_json() -> None:
+    never = Figure("journey", "event to decision", float("inf"), "ms", 1000.0, "the limit", bar=1.0)
+    told = json.loads(json.dumps(never.as_dict(), allow_nan=False))
+    assert (told["value"], told["ratio"], told["ok"]) == (None, 0.0, False)
