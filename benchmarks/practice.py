@@ -180,7 +180,7 @@ def _running_servers() -> Iterator[Runtime]:
     with tempfile.TemporaryDirectory(prefix="keepwell-bench-") as folder:
         home = Path(folder)
         settings = Settings(home=home, clock=demo_moment(datetime.now(UTC)), _env_file=None)
-        with EmbeddedServers.start(home) as servers:
+        with EmbeddedServers.start(home, lasting=True) as servers:
             upgrade(servers.owner_database_url)
             clock = make_clock(settings)
             yield Runtime(

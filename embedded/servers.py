@@ -194,7 +194,7 @@ def temporary_servers() -> Iterator[EmbeddedServers]:
         removal.callback(shutil.rmtree, home)
         if os.geteuid() == 0:
             home.chmod(0o711)  # so that the servers' account reaches its data below
-        servers = EmbeddedServers.start(home, durable=False)
+        servers = EmbeddedServers.start(home, durable=False, lasting=True)
         if not servers.data_dir.is_relative_to(home):
             removal.callback(shutil.rmtree, servers.data_dir)
         with servers:
