@@ -19,6 +19,7 @@ SECONDS = 2.0
 SHARE_OF_LIMIT = 0.7
 _PACED = f"at {SHARE_OF_LIMIT:.0%} of its limit"
 BAR = 0.4
+READ_BAR = 0.25  # against a plain read
 TIMES_ROW = 4.0  # p99 against that of the row
 P99_TO_P50 = 3.0  # at 70 % of the limit
 HEALTH_BAR = 1 / 3
@@ -90,10 +91,13 @@ def measure(world: World) -> Measured:
     throughput = Figure(
         "api", name, _per_second(decides), "requests/s", _per_second(rows), ROW, BAR
     )
+    reads = _per_second([read for read, _ in beside])
+    against_read = Figure("api", name, _per_second(decides), "requests/s", reads, READ, READ_BAR)
     acted = sum(run["acted"] for run in decides) / sum(len(run["latencies_ms"]) for run in decides)
     return Measured(
         (
             throughput,
+            against_read,
             _health(beside),
             *_latencies("closed loop", rows, decides),
             *_latencies(_PACED, paced_rows, paced_decides),
