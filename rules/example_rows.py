@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
+from engine.features.column_history import EVENT_SCHEMA
 from engine.features.columns import feature_columns
 from engine.features.contact import HistoryEvent, features_of
 from engine.features.spec import CONTACT, EVENT_COLUMNS, Feature, Scalar, SubjectKind
@@ -21,16 +22,6 @@ _CONTACT_ID = "1"
 # before any event of the test, so that what the events say wins.
 _KNOWN_SINCE = "subject.given"
 _LONG_AGO = timedelta(days=40 * 365)
-_EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "contact_id": pl.String,
-    "type": pl.String,
-    "occurred_at": pl.Datetime("us", "UTC"),
-    "amount_cents": pl.Int64,
-    "subject": pl.String,
-    "starts_at": pl.Datetime("us", "UTC"),
-    "value": pl.Float64,
-    "properties": pl.String,
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Given:
                 {"contact_id": _CONTACT_ID, **{n: getattr(e, n) for n in EVENT_COLUMNS[1:]}}
                 for e in self.events
             ],
-            schema=_EVENT_SCHEMA,
+            schema=EVENT_SCHEMA,
         )
         as_of = self.as_of
         frame = feature_columns(contacts, events, specs, as_of=as_of, holidays=self.holidays)

@@ -10,13 +10,12 @@ from engine.chance import contact_keys
 from engine.ids import TenantId
 from engine.policy.groups import by_hash, evenly
 from rules.strata import tenure_years
-from services.decide import run_id_of
+from services.night_job import begin_tonight
 from services.playbook import playbook_at
 from services.wiring import Runtime
 from store.decisions import finish_run
 from store.group_draws import add_draws, count_drawn, list_strata, list_undrawn
 from store.leases import get_moment
-from store.nights import begin_night_job
 
 _KIND = "groups"
 
@@ -71,8 +70,7 @@ async def draw_tonight(runtime: Runtime, tenant_id: TenantId) -> None:
     """Draw those who came since the last night, before they are decided for."""
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        run_id = run_id_of(tenant_id, midnight, _KIND)
-        if not await begin_night_job(connection, tenant_id, run_id, _KIND, now):
+        run_id = await begin_tonight(connection, tenant_id, _KIND, now)
+        if run_id is None:
             return
         await finish_run(connection, run_id, {"contacts": await draw_groups(connection, tenant_id)})

@@ -2,11 +2,10 @@
 
 import logging
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from engine.errors import TooFewData
 from engine.ids import TenantId
-from services.decide import run_id_of
+from services.night_job import begin_tonight
 from services.rate_texts import rate_texts
 from services.score_health import score_health
 from services.train_churn import train_churn
@@ -15,7 +14,6 @@ from services.wiring import Runtime
 from store.decisions import finish_run
 from store.leases import get_moment
 from store.models import list_models
-from store.nights import begin_night_job
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +37,8 @@ async def retrain_tonight(runtime: Runtime, tenant_id: TenantId) -> None:
         newest = await list_models(connection, limit=1)
         if newest and now - datetime.fromisoformat(newest[0]["created_at"]) < RETRAIN_AFTER:
             return
-        run_id = _tonight(tenant_id, now, "retrain")
-        if not await begin_night_job(connection, tenant_id, run_id, "retrain", now):
+        run_id = await begin_tonight(connection, tenant_id, "retrain", now)
+        if run_id is None:
             return
         try:
             async with connection.begin_nested():
@@ -57,8 +55,8 @@ async def score_tonight(runtime: Runtime, tenant_id: TenantId) -> None:
     """Score every contact; if that fails, the scores of the night before stay."""
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
-        run_id = _tonight(tenant_id, now, "score tonight")
-        if not await begin_night_job(connection, tenant_id, run_id, "score tonight", now):
+        run_id = await begin_tonight(connection, tenant_id, "score tonight", now)
+        if run_id is None:
             return
         found = await score_health(connection, runtime, tenant_id)
         await finish_run(connection, run_id, {"contacts": found["contacts"]})
@@ -68,15 +66,10 @@ async def drift_tonight(runtime: Runtime, tenant_id: TenantId) -> None:
     """Once a week, on Mondays, look whether the model still fits."""
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
-        run_id = _tonight(tenant_id, now, "drift")
-        if now.weekday() != _MONDAY or not await begin_night_job(
-            connection, tenant_id, run_id, "drift", now
-        ):
+        if now.weekday() != _MONDAY:
+            return
+        run_id = await begin_tonight(connection, tenant_id, "drift", now)
+        if run_id is None:
             return
         report = await watch_drift(connection, runtime, tenant_id)
         await finish_run(connection, run_id, {"alerts": len(report["alerts"])})
-
-
-def _tonight(tenant_id: TenantId, now: datetime, kind: str) -> UUID:
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return run_id_of(tenant_id, midnight, kind)

@@ -14,7 +14,7 @@ from rules.document import Rule
 from rules.rules_text import rules_text
 from services.campaign_rules import FILE, JOINED, MEMBERS, Taken, campaign_rule, rule_id
 from services.count_campaigns import count_campaigns
-from services.decide import run_id_of
+from services.night_job import begin_tonight
 from services.playbook import health_policy
 from services.publish_rules import Publication, checked_files, publish_rules
 from services.release_rules import Signature
@@ -32,7 +32,6 @@ from store.decisions import finish_run
 from store.health_settings import find_health_settings_json
 from store.leases import get_moment
 from store.message_texts import add_message_texts
-from store.nights import begin_night_job
 
 _HEADING = "The campaigns of the CRM that run. Written by the product; change the campaign instead."
 # what campaigns name, for vocabularies from before there were such names
@@ -202,9 +201,8 @@ async def campaigns_tonight(runtime: Runtime, tenant_id: TenantId) -> None:
     """Take campaigns in once a night, and bring their counters up to date."""
     async with runtime.database.transaction(tenant_id) as connection:
         now = await get_moment(connection)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        run_id = run_id_of(tenant_id, midnight, _KIND)
-        if not await begin_night_job(connection, tenant_id, run_id, _KIND, now):
+        run_id = await begin_tonight(connection, tenant_id, _KIND, now)
+        if run_id is None:
             return
         counts = {"campaigns": 0}
         if await list_campaigns(connection):

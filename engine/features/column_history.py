@@ -24,7 +24,17 @@ T = TypeVar("T")
 
 _US = pl.Datetime("us", "UTC")
 _NEVER = np.iinfo(np.int64).max
-_OPTIONAL = {"value": pl.Float64, "properties": pl.String}
+EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "contact_id": pl.String,
+    "type": pl.String,
+    "occurred_at": _US,
+    "amount_cents": pl.Int64,
+    "subject": pl.String,
+    "starts_at": _US,
+    "value": pl.Float64,
+    "properties": pl.String,
+}
+_OPTIONAL = {name: EVENT_SCHEMA[name] for name in ("value", "properties")}
 
 
 class Clocks:

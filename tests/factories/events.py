@@ -6,20 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from engine.features.column_history import EVENT_SCHEMA
 from engine.features.contact import HistoryEvent
 from engine.features.spec import EVENT_COLUMNS, Scalar
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-EVENT_SCHEMA = {
-    "contact_id": pl.String,
-    "type": pl.String,
-    "occurred_at": pl.Datetime("us", "UTC"),
-    "amount_cents": pl.Int64,
-    "subject": pl.String,
-    "starts_at": pl.Datetime("us", "UTC"),
-    "value": pl.Float64,
-    "properties": pl.String,
-}
 
 
 def make_event(

@@ -28,6 +28,17 @@ class Person:
     external: str
 
 
+GRANT = {
+    "id": "form-118",
+    "channels": ["sms"],
+    "purposes": ["marketing"],
+    "status": "granted",
+    "basis": "express_written",
+    "source": "signup form v3",
+    "by": "web",
+}
+
+
 @pytest.fixture
 def app(runtime: Runtime) -> FastAPI:
     return create_app(runtime)

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from api import campaign_shapes, consent_documents
+from tests.integration.api.conftest import GRANT
 
 pytestmark = pytest.mark.integration
 
@@ -14,15 +15,6 @@ NEW = {
     "name": "Spring smiles",
     "campaign_type": "sms",
     "content_template": {"sms": "Spring visits are open. Call {{ practice_phone }}."},
-}
-GRANT = {
-    "id": "form-118",
-    "channels": ["sms"],
-    "purposes": ["marketing"],
-    "status": "granted",
-    "basis": "express_written",
-    "source": "signup form v3",
-    "by": "web",
 }
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from tests.integration.api.conftest import make_contact
+from tests.integration.api.conftest import GRANT, make_contact
 
 pytestmark = pytest.mark.integration
 
@@ -15,15 +15,6 @@ def in_a_month() -> str:
     return (datetime.now(UTC) + timedelta(days=30)).isoformat()
 
 
-GRANT = {
-    "id": "form-118",
-    "channels": ["sms"],
-    "purposes": ["marketing"],
-    "status": "granted",
-    "basis": "express_written",
-    "source": "signup form v3",
-    "by": "web",
-}
 OVERRIDE = {"by": "ada", "reason": "called", "risk_level": "low"}
 WITH_ID = [
     ("get", "/v1/contacts/{contact}", None),

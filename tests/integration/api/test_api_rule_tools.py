@@ -208,6 +208,21 @@ async def test_a_backtest_lets_a_rule_go_live_and_is_made_once_per_key(post, mis
     assert (await post(f"{RULE}/promote", live)).json()["statuses"] == {RULE: "live"}
 
 
+async def test_a_backtest_beside_two_others_is_refused_for_now_and_kept_by_no_key(
+    app, post, missed, contact
+):
+    await post("releases", {"by": "ada", "files": [SENT]})
+    last = str((missed - timedelta(days=1)).date())
+    period = {"from": last, "to": last, "by": "ada"}
+    slots = app.state.trial_slots
+    with slots.take(), slots.take():
+        refused = await post(f"{RULE}/backtest", period, **{"Idempotency-Key": "b2"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited"), refused.text
+    assert int(refused.headers["Retry-After"]) > 0
+    after = await post(f"{RULE}/backtest", period, **{"Idempotency-Key": "b2"})
+    assert (after.status_code, after.json()["nights"]) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [

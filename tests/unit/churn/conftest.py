@@ -1,8 +1,7 @@
 import pytest
 
 from churn.artifact import TrainedModel
-from churn.train import train
-from tests.unit.churn.small_business import QUICK, Business, make_business
+from tests.unit.churn.small_business import Business, make_business, trained_on
 
 
 @pytest.fixture(scope="session")
@@ -12,10 +11,4 @@ def business() -> Business:
 
 @pytest.fixture(scope="session")
 def trained(business: Business) -> TrainedModel:
-    return train(
-        business.contacts,
-        business.events,
-        business.definition,
-        as_of=business.until,
-        settings=QUICK,
-    )
+    return trained_on(business)

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from churn.artifact import TrainedModel
 from churn.definition import ChurnDefinition
-from churn.train import BoosterSettings
+from churn.train import BoosterSettings, train
+from engine.features.column_history import EVENT_SCHEMA
+from engine.features.spec import EVENT_COLUMNS
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 540
@@ -21,6 +24,16 @@ class Business:
     until: datetime
 
 
+def trained_on(business: Business) -> TrainedModel:
+    return train(
+        business.contacts,
+        business.events,
+        business.definition,
+        as_of=business.until,
+        settings=QUICK,
+    )
+
+
 def event_frame(rows: list[tuple[str, str, datetime, int | None]]) -> pl.DataFrame:
     return pl.DataFrame(
         {
@@ -31,14 +44,7 @@ def event_frame(rows: list[tuple[str, str, datetime, int | None]]) -> pl.DataFra
             "subject": [None] * len(rows),
             "starts_at": [None] * len(rows),
         },
-        schema={
-            "contact_id": pl.String,
-            "type": pl.String,
-            "occurred_at": pl.Datetime("us", "UTC"),
-            "amount_cents": pl.Int64,
-            "subject": pl.String,
-            "starts_at": pl.Datetime("us", "UTC"),
-        },
+        schema={name: EVENT_SCHEMA[name] for name in EVENT_COLUMNS[:6]},
     )
 
 

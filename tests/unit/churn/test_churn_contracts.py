@@ -17,21 +17,12 @@ from churn.person_rows import departed, outcomes_of
 from churn.snapshots import History, snapshot
 from churn.train import train
 from engine.errors import InvalidInput
+from engine.features.column_history import EVENT_SCHEMA
 from engine.features.columns import feature_columns
 from tests.unit.churn.small_business import QUICK
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 BY_CONTRACT = ChurnDefinition(("appointment.kept",), judged_by="contract")
-SCHEMA = {
-    "contact_id": pl.String,
-    "type": pl.String,
-    "occurred_at": pl.Datetime("us", "UTC"),
-    "amount_cents": pl.Int64,
-    "subject": pl.String,
-    "starts_at": pl.Datetime("us", "UTC"),
-    "value": pl.Float64,
-    "properties": pl.String,
-}
 
 
 def day(number: float) -> datetime:
@@ -53,7 +44,7 @@ def told(*rows: tuple[str, str, float, float | None]) -> pl.DataFrame:
             }
             for who, what, at, ends in rows
         ],
-        schema=SCHEMA,
+        schema=EVENT_SCHEMA,
     ).sort("occurred_at", "contact_id")
 
 
