@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.ids import TenantId
+from store.planning import without_nested_loops
 
 _OURS = "automated_actions ->> 'written_by' = 'keepwell'"
 
@@ -135,15 +136,16 @@ async def write_stages(
     """
     values = {"tenant": tenant_id, "industry": industry, "as_of": as_of}
     await connection.execute(text("DROP TABLE IF EXISTS pg_temp.staged"))
-    await connection.execute(
-        text(_STAGED),
-        {
-            "as_of": as_of,
-            "visits": list(terms.visit_types),
-            "onboarding": terms.onboarding_days,
-            "won_back": terms.won_back_days,
-        },
-    )
+    async with without_nested_loops(connection):
+        await connection.execute(
+            text(_STAGED),
+            {
+                "as_of": as_of,
+                "visits": list(terms.visit_types),
+                "onboarding": terms.onboarding_days,
+                "won_back": terms.won_back_days,
+            },
+        )
     await connection.execute(text(_LEFT), {"as_of": as_of})
     await connection.execute(text(_ENTERED), values)
     told = await connection.execute(text(_TOLD), {"tenant": tenant_id, "as_of": as_of})

@@ -8,6 +8,8 @@ import polars as pl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.planning import without_nested_loops
+
 _PER_CONTACT = text("""
   WITH grouped AS (
     SELECT DISTINCT ON (contact_id) contact_id, experiment_group, hazard_90d, as_of
@@ -74,10 +76,11 @@ async def list_contact_outcomes(
     written to counts as well (intention to treat). `churned` means past the contact's own limit of
     silence by the newest score, and not yet at first.
     """
-    rows = await connection.execute(
-        _PER_CONTACT,
-        {"since": since, "until": until, "bookings": list(bookings), "revenue": list(revenue)},
-    )
+    async with without_nested_loops(connection):
+        rows = await connection.execute(
+            _PER_CONTACT,
+            {"since": since, "until": until, "bookings": list(bookings), "revenue": list(revenue)},
+        )
     return pl.DataFrame([tuple(row) for row in rows], schema=_SCHEMA, orient="row")
 
 
