@@ -15,7 +15,7 @@ from services.wiring import Runtime
 
 CONNECTIONS = 8
 ROUNDS, WARM_UP = 3, 1
-SECONDS = 2.0
+SECONDS = 1.5
 SHARE_OF_LIMIT = 0.7
 _PACED = f"at {SHARE_OF_LIMIT:.0%} of its limit"
 BAR = 0.4

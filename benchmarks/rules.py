@@ -123,7 +123,7 @@ def _look_back(world: World) -> tuple[Figure, str]:
         period = Period(last - timedelta(days=365), last)
     else:
         world.run(partial(_imported, file, slug))
-    seconds = median_seconds({"ours": lambda: world.run(partial(_tried, slug, period))}, rounds=3)
+    seconds = median_seconds({"ours": lambda: world.run(partial(_tried, slug, period))}, rounds=1)
     name = "backtest of a rule over a year"
     return _limit(name, seconds["ours"], "s", BACKTEST_SECONDS), f"rules: a year of {data}."
 

@@ -91,7 +91,7 @@ def test_an_area_that_does_not_exist_is_refused() -> None:
 
 def test_every_area_of_the_product_has_its_place() -> None:
     named = {"api", "decide", "rules", "churn", "learn", "content", "send", "journey", "import"}
-    named |= {"trials", "night"}
+    named |= {"trials", "night", "quality"}
     assert set(AREAS) == named
 
 
