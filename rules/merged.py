@@ -46,7 +46,9 @@ def _same_ids(sets: Sequence[RuleSet]) -> Iterator[Finding]:
             earlier, first = seen.setdefault(rule.id, (one, rule))
             if first is not rule:
                 message = f'the id "{rule.id}" is already used in {earlier.file}'
-                yield Finding("E013", message, one.file, *rule.place, hint="give it another id")
+                name = earlier.file.removesuffix(".yaml")
+                hint = f"give it another id, or publish the file as '{name}' to replace that one"
+                yield Finding("E013", message, one.file, *rule.place, hint=hint)
 
 
 def _differing_names(sets: Sequence[RuleSet]) -> Iterator[Finding]:
